@@ -1,0 +1,175 @@
+//! Which kinds of sinks this program has.
+//!
+//! A kind registers itself when its crate is *linked*. A crate that stands in `Cargo.toml` but is named
+//! nowhere in the code is not linked: write `use my_sink as _;` in the program. There is no loading of
+//! plugins at run time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{Issue, Settings, SinkConfig, issue};
+
+/// The version of the contract between this crate and sinks. It changes when the traits do.
+pub const ABI: u32 = 1;
+
+/// A kind of sink, as registered by [`register_sink!`](crate::register_sink).
+#[derive(Clone, Copy)]
+pub struct SinkDescriptor {
+    /// The name in the configuration (`type:`), lower case.
+    pub kind: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    /// The crate that registered it.
+    pub crate_name: &'static str,
+    /// That crate's version.
+    pub crate_version: &'static str,
+    /// The [`ABI`] it was built against.
+    pub abi: u32,
+    /// An example of a configuration, complete and valid, as it would stand below `sinks:`.
+    pub sample: &'static str,
+    /// Reads `settings:`.
+    pub parse: fn(&Settings) -> Result<Box<dyn SinkConfig>, Issue>,
+}
+
+impl fmt::Debug for SinkDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.kind, self.crate_name, self.crate_version)
+    }
+}
+
+inventory::collect!(SinkDescriptor);
+
+/// The known kinds, sorted by name.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, SinkDescriptor>,
+}
+
+impl Registry {
+    /// Every kind that is linked into this program.
+    ///
+    /// # Errors
+    ///
+    /// Two crates that claim one kind, and crates built against another [`ABI`]: all of them, with the
+    /// names of the crates.
+    pub fn linked() -> Result<Self, Vec<Issue>> {
+        let mut registry = Registry::default();
+        let mut issues = Vec::new();
+        for descriptor in inventory::iter::<SinkDescriptor> {
+            if let Err(issue) = registry.add(*descriptor) {
+                issues.push(issue);
+            }
+        }
+        if issues.is_empty() { Ok(registry) } else { Err(issues) }
+    }
+
+    /// This registry and one kind more, for programs that refuse link-time registration.
+    ///
+    /// # Errors
+    ///
+    /// As [`linked`](Self::linked).
+    pub fn with(mut self, descriptor: SinkDescriptor) -> Result<Self, Issue> {
+        self.add(descriptor)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, new: SinkDescriptor) -> Result<(), Issue> {
+        if new.abi != ABI {
+            let message = format!("{new:?} was built for sink ABI {}; accepted: {ABI}", new.abi);
+            return Err(Issue::new("", message));
+        }
+        if let Some(old) = self.kinds.insert(new.kind, new) {
+            // The order of registration is unspecified, so name the crates in a fixed one.
+            let mut crates = [old, new].map(|d| format!("{} {}", d.crate_name, d.crate_version));
+            crates.sort();
+            let message = format!(
+                "sink kind `{}` is claimed by two crates: {}",
+                new.kind,
+                crates.join(" and ")
+            );
+            return Err(Issue::new("", message));
+        }
+        Ok(())
+    }
+
+    /// The kinds, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &SinkDescriptor> {
+        self.kinds.values()
+    }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name; the issue lists the known ones.
+    pub fn get(&self, kind: &str) -> Result<&SinkDescriptor, Issue> {
+        self.kinds.get(kind).ok_or_else(|| {
+            let known: Vec<&str> = self.kinds.keys().copied().collect();
+            let mut message = format!("unknown kind `{kind}`");
+            if let Some(near) = issue::nearest(kind, &known) {
+                message.push_str(&format!("; did you mean `{near}`?"));
+            }
+            Issue::new("", format!("{message} (linked kinds: {})", known.join(", ")))
+        })
+    }
+}
+
+/// Registers a kind of sink at link time.
+///
+/// The configuration type implements [`SinkConfig`] and serde's `Deserialize` (with
+/// `#[serde(deny_unknown_fields)]`), and is what `settings:` is read into.
+///
+/// ```
+/// use wanctl_sink::{OpenContext, SinkConfig, SinkError, SinkWriter};
+///
+/// #[derive(Clone, Debug, serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct InfluxConfig {
+///     url: String,
+/// }
+///
+/// impl SinkConfig for InfluxConfig {
+///     fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+///         unimplemented!("connect to {}", self.url)
+///     }
+/// }
+///
+/// wanctl_sink::register_sink! {
+///     "influx" => InfluxConfig,
+///     summary: "Sends samples to an InfluxDB server",
+///     sample: "influx: { type: influx, settings: { url: 'http://127.0.0.1:8086' } }",
+/// }
+///
+/// # fn main() {
+/// let registry = wanctl_sink::Registry::linked().unwrap();
+/// assert!(registry.get("influx").is_ok());
+/// # }
+/// ```
+///
+/// Registering a kind twice in one crate does not compile; two crates that claim one kind do not link.
+#[macro_export]
+macro_rules! register_sink {
+    ($kind:literal => $config:ty, summary: $summary:expr, sample: $sample:expr $(,)?) => {
+        const _: () = {
+            // One symbol per kind: a second claimant fails to build, instead of shadowing the first.
+            #[used]
+            #[unsafe(export_name = concat!("wanctl.sink.kind.", $kind))]
+            static CLAIM: u8 = 0;
+
+            $crate::private::inventory::submit! {
+                $crate::SinkDescriptor {
+                    kind: $kind,
+                    summary: $summary,
+                    crate_name: env!("CARGO_PKG_NAME"),
+                    crate_version: env!("CARGO_PKG_VERSION"),
+                    abi: $crate::ABI,
+                    sample: $sample,
+                    parse: |settings| {
+                        let config: $config = settings.parse()?;
+                        Ok(::std::boxed::Box::new(config))
+                    },
+                }
+            }
+        };
+    };
+}

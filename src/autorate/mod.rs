@@ -1,0 +1,19 @@
+//! The autorate controller: round-trip times in, shaper rates out. Pure.
+//!
+//! [`Controller::step`] is a function of what it remembers, what was observed, the policy and the
+//! elapsed time. It does no I/O, reads no clock and logs nothing. Rows and shapers are the business of
+//! [`crate::runner`].
+
+mod decision;
+mod observation;
+mod policy;
+
+pub use decision::{
+    Comparison, Decision, Direction, DirectionDecision, Outcome, Reason, ThresholdName, Transition,
+    Zone,
+};
+pub use observation::{Observation, Probe};
+pub use policy::{
+    DirectionPolicy, Fallback, FallbackMode, Filter, Floors, Law, NOMINAL_CYCLE_SECONDS, Policy,
+    ZoneLimits,
+};

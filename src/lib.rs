@@ -1,0 +1,7 @@
+//! wanctl keeps an internet link fast under load, and records why.
+
+pub mod autorate;
+pub mod steering;
+pub mod units;
+
+pub use wanctl_sink as sink;

@@ -1,0 +1,2 @@
+//! wanctl.
+fn main() {}

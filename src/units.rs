@@ -1,0 +1,100 @@
+//! Units, and the only conversion factors of the program.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Bits in a megabit. Rates are decimal, as everywhere in networking.
+const BITS_PER_MEGABIT: f64 = 1_000_000.0;
+
+/// The resolution of a recorded measurement: hundredths of a millisecond.
+const STEPS_PER_MILLISECOND: f64 = 100.0;
+
+/// A data rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// From bits a second.
+    pub fn from_bps(bps: f64) -> Self {
+        Rate(bps)
+    }
+
+    /// From megabits a second.
+    pub fn from_mbps(mbps: f64) -> Self {
+        Rate(mbps * BITS_PER_MEGABIT)
+    }
+
+    /// In bits a second.
+    pub fn bps(self) -> f64 {
+        self.0
+    }
+
+    /// In whole bits a second, cut off; 0 for a rate that is not positive.
+    pub fn whole_bps(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// In megabits a second.
+    pub fn mbps(self) -> f64 {
+        self.0 / BITS_PER_MEGABIT
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} Mbit/s", self.mbps())
+    }
+}
+
+/// A duration in milliseconds.
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// Milliseconds rounded to the resolution that is recorded, 0.01 ms.
+///
+/// A measurement is rounded once, where it is taken, so control and history see the same value.
+pub fn quantise_ms(ms: f64) -> f64 {
+    (ms * STEPS_PER_MILLISECOND).round() / STEPS_PER_MILLISECOND
+}
+
+/// A number as it stands in a YAML file: `12` and `12.0` are equal, but print as they were written.
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    /// Written without a point.
+    Int(i64),
+    /// Written with a point or an exponent.
+    Float(f64),
+}
+
+impl Number {
+    /// The value.
+    pub fn value(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::Float(value) => value,
+        }
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.value() == other.value()
+    }
+}
+
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Number::Float(value)
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Int(value) => write!(f, "{value}"),
+            // `Debug` is the shortest text that reads back, and keeps the `.0`.
+            Number::Float(value) => write!(f, "{value:?}"),
+        }
+    }
+}
