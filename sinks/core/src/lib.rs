@@ -15,26 +15,36 @@
 //!
 //! This crate does no I/O of its own and knows nothing of links, shapers or routers.
 
+mod backoff;
 mod config;
+mod counters;
 mod error;
 mod event;
 mod frame;
 mod issue;
 mod metric;
+mod pipeline;
+mod queue;
 mod registry;
 mod series;
 mod sink;
+mod spec;
+mod worker;
 mod writer;
 
 pub use config::{OpenContext, Resource, Settings, SinkConfig};
+pub use counters::SinkStats;
 pub use error::{FaultClass, SinkError};
 pub use event::{Details, Event, label_text};
 pub use frame::{Frame, MAX_SAMPLES, Sample, Timestamp};
 pub use issue::{Issue, nearest};
 pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue, conflicts};
+pub use pipeline::{Pipeline, PipelineOptions};
+pub use queue::Overflow;
 pub use registry::{ABI, Registry, SinkDescriptor};
 pub use series::{Labels, Schema, SchemaError, Series};
 pub use sink::{Admission, Fanout, MetricsSink};
+pub use spec::{BatchOptions, QueueOptions, SinkSpec, Startup};
 pub use writer::{Batch, Deadline, Identity, Item, Row, SinkWriter, Written};
 
 /// What the macros need; not part of the interface.
