@@ -58,6 +58,24 @@ pub fn quantise_ms(ms: f64) -> f64 {
     (ms * STEPS_PER_MILLISECOND).round() / STEPS_PER_MILLISECOND
 }
 
+/// Reads a duration as people write it: `500ms`, `20s`, `5m`, `2h`, `7d`, `1w`.
+///
+/// # Errors
+///
+/// Anything else, and nothing at all; the text says what is accepted.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 6] =
+        [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
+    let text = text.trim().to_ascii_lowercase();
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = UNITS.iter().find(|(name, _)| *name == &text[number.len()..]);
+    let seconds = number.parse::<f64>().ok().zip(unit).map(|(n, (_, seconds))| n * seconds);
+    seconds
+        .filter(|seconds| *seconds > 0.0 && *seconds < 1e10)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("found {text:?}; accepted: 500ms, 20s, 5m, 2h, 7d, 1w"))
+}
+
 /// A number as it stands in a YAML file: `12` and `12.0` are equal, but print as they were written.
 #[derive(Clone, Copy, Debug)]
 pub enum Number {
@@ -96,5 +114,31 @@ impl fmt::Display for Number {
             // `Debug` is the shortest text that reads back, and keeps the `.0`.
             Number::Float(value) => write!(f, "{value:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1.5H"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("1w"), Ok(Duration::from_secs(604_800)));
+        for bad in ["", "s", "5", "-1s", "0s", "5 parsecs", "nans", "infs"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_measurement_is_rounded_to_hundredths_of_a_millisecond() {
+        assert_eq!(quantise_ms(23.456), 23.46);
+        assert_eq!(quantise_ms(0.004), 0.0);
+    }
+
+    #[test]
+    fn a_number_prints_as_it_was_written() {
+        assert_eq!([Number::Int(12), Number::Float(12.0)].map(|n| n.to_string()), ["12", "12.0"]);
     }
 }

@@ -1,0 +1,52 @@
+//! `wanctl run`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{invalid, log};
+use crate::daemon::{self, RunOptions};
+use crate::{config, units};
+
+/// Arguments of `wanctl run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wanctl run --config config/quickstart.yaml --duration 20s
+  wanctl run --config /etc/wanctl/cable.yaml /etc/wanctl/steering.yaml --log-format json
+  wanctl run --config cable.yaml --dry-run        decide and record, change nothing
+
+Signals: SIGTERM, SIGINT and SIGHUP stop in order, with everything written that was queued; SIGUSR1 records
+the configuration once more. When it stops, shapers keep the last rates they took.")]
+pub(crate) struct Arguments {
+    /// Configuration files; all controllers in them run in this process
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Stop after this time (20s, 5m, 2h)
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    duration: Option<Duration>,
+    /// Change no shaper and no route, whatever the files say; measuring and recording go on
+    #[arg(long)]
+    dry_run: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: log::Format,
+    /// The least severe level that is logged: error, warn, info, debug, trace
+    #[arg(long, default_value = "info", value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    log::init(arguments.log_format, &arguments.log_level);
+    let config = config::load(&arguments.config).map_err(|issues| invalid(&issues))?;
+    let options = RunOptions {
+        duration: arguments.duration,
+        dry_run: arguments.dry_run,
+        status_line: matches!(arguments.log_format, log::Format::Text),
+    };
+    match daemon::run(config, &options) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(daemon::RunError::Config(issues)) => Err(invalid(&issues)),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,161 @@
+//! The control loops: wait for the tick, observe, step the runner, publish.
+//!
+//! They run on a control thread each. Nothing here opens a file, resolves a name, takes a lock that
+//! another thread can hold, or logs: what others want to know is published in [`Status`] or, where it
+//! happens rarely, left in a [`Journal`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::autorate;
+use crate::daemon::clock::Clock;
+use crate::daemon::schedule::{Schedule, Tick};
+use crate::daemon::status::Status;
+use crate::runner::{AutorateRunner, RouteOutcome, SteeringRunner};
+use crate::steering;
+
+/// Things that a control thread wants logged; somebody else does it.
+pub type Journal = ArrayQueue<Entry>;
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A direction's zone changed.
+    Zone(Arc<str>, autorate::Direction, autorate::Transition),
+    /// Traffic takes another WAN.
+    Route(Arc<str>, steering::Transition),
+    /// Autorate's measurement came or went.
+    Measurement(Arc<str>, autorate::Outcome),
+}
+
+/// What a control loop needs besides its runner.
+#[derive(Debug)]
+pub struct Beat {
+    /// The WAN, for the journal.
+    pub wan: Arc<str>,
+    /// When to act.
+    pub schedule: Schedule,
+    /// The time between ticks.
+    pub interval: Duration,
+    /// The clocks.
+    pub clock: Clock,
+    /// Set to end the loop; unpark its thread after it.
+    pub stop: Arc<AtomicBool>,
+    /// Where to publish.
+    pub status: Arc<Status>,
+    /// Where to leave what should be logged.
+    pub journal: Arc<Journal>,
+}
+
+impl Beat {
+    fn next(&mut self) -> Option<Tick> {
+        self.schedule.wait(&self.stop)
+    }
+
+    fn done(&self, tick: Tick, fresh: bool) {
+        let micros = u64::try_from(tick.lateness.as_micros()).unwrap_or(u64::MAX);
+        self.status.cycle(micros, tick.skipped, fresh);
+    }
+
+    /// The time that a tick stands for, with the ones skipped before it, in seconds.
+    fn elapsed_seconds(&self, tick: Tick) -> f64 {
+        self.interval.as_secs_f64() * (tick.skipped + 1) as f64
+    }
+}
+
+/// Runs an autorate controller until its schedule ends or it is stopped.
+///
+/// `observe` gives what the probes brought since the last call; `act` leaves the decision for the
+/// shaper. Neither may wait.
+pub fn autorate(
+    mut beat: Beat,
+    runner: &mut AutorateRunner,
+    mut observe: impl FnMut() -> autorate::Probe,
+    mut act: impl FnMut(&autorate::Decision),
+) {
+    // Filters are credited with the time since the sample before, not since the tick before.
+    let mut unmeasured = 0.0;
+    let mut lost = false;
+    while let Some(tick) = beat.next() {
+        unmeasured += beat.elapsed_seconds(tick);
+        let observation = autorate::Observation { probe: observe(), elapsed_seconds: unmeasured };
+        let decision = runner.step(beat.clock.stamp(), &observation, &mut act);
+        let fresh = decision.outcome == autorate::Outcome::Stepped;
+        if fresh {
+            unmeasured = 0.0;
+        }
+        let status = &beat.status;
+        status.rtt_ms.set(decision.rtt_ms.or(status.rtt_ms.get()));
+        status.baseline_ms.set(decision.baseline_ms);
+        status.delta_ms.set(decision.delta_ms());
+        status.download_mbps.set(Some(decision.download.rate.mbps()));
+        status.upload_mbps.set(Some(decision.upload.rate.mbps()));
+        status.state.store(u64::from(decision.download.zone.code()), Relaxed);
+        status.second.store(u64::from(decision.upload.zone.code()), Relaxed);
+        for direction in decision.directions() {
+            if let Some(transition) = direction.transition {
+                let entry = Entry::Zone(Arc::clone(&beat.wan), direction.direction, transition);
+                beat.journal.force_push(entry);
+            }
+        }
+        let is_lost = match decision.outcome {
+            autorate::Outcome::Held => lost,
+            outcome => outcome == autorate::Outcome::Lost,
+        };
+        if is_lost != lost {
+            lost = is_lost;
+            beat.journal.force_push(Entry::Measurement(Arc::clone(&beat.wan), decision.outcome));
+        }
+        beat.done(tick, fresh);
+    }
+}
+
+/// What steering sees at a tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SteeringView {
+    /// A fresh round-trip time, in ms.
+    pub rtt_ms: Option<f64>,
+    /// The baseline, in ms.
+    pub baseline_ms: Option<f64>,
+    /// CAKE's statistics.
+    pub cake: Option<steering::CakeSample>,
+    /// The outcome of a change of route that was pending.
+    pub route: Option<RouteOutcome>,
+}
+
+/// Runs a steering controller until its schedule ends or it is stopped.
+///
+/// `observe` and `act` are as for [`autorate()`]; `act` is called for changes of route only.
+pub fn steering(
+    mut beat: Beat,
+    runner: &mut SteeringRunner,
+    mut observe: impl FnMut() -> SteeringView,
+    mut act: impl FnMut(steering::RouteChange) -> RouteOutcome,
+) {
+    while let Some(tick) = beat.next() {
+        let at = beat.clock.stamp();
+        let view = observe();
+        let reported = view.route.and_then(|outcome| runner.route_changed(at, outcome));
+        let observation = steering::Observation {
+            rtt_ms: view.rtt_ms,
+            baseline_ms: view.baseline_ms,
+            cake: view.cake,
+            elapsed_seconds: beat.elapsed_seconds(tick),
+            mono_seconds: at.mono_nanos as f64 / 1e9,
+        };
+        let (decision, transition) = runner.step(at, &observation, &mut act);
+        for transition in reported.into_iter().chain(transition) {
+            beat.journal.force_push(Entry::Route(Arc::clone(&beat.wan), transition));
+        }
+        let status = &beat.status;
+        status.rtt_ms.set(decision.rtt_ms.or(status.rtt_ms.get()));
+        status.baseline_ms.set(decision.baseline_ms);
+        status.delta_ms.set(decision.delta_ms);
+        status.state.store(u64::from(decision.congestion.code()), Relaxed);
+        status.second.store(u64::from(runner.route() == steering::Route::Alternate), Relaxed);
+        beat.done(tick, decision.outcome == steering::Outcome::Stepped);
+    }
+}

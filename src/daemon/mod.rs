@@ -1,0 +1,121 @@
+//! The daemon: opens everything, starts a control thread for each controller, and waits.
+//!
+//! This thread owns signals, the status line and the order of starting and stopping. Control threads
+//! share nothing with it but atomics and lock-free slots; what they see comes from the prober's thread,
+//! what they decide goes to the shaper's and the router's, what they record goes to the sinks'.
+
+mod actuator;
+mod clock;
+mod controllers;
+pub mod cycle;
+mod reflectors;
+mod route;
+mod schedule;
+mod state_file;
+mod status;
+mod wait;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use tracing::{info, warn};
+use wanctl_sink::{Issue, Pipeline, PipelineOptions};
+
+pub use actuator::{Actuator, Target};
+pub use clock::Clock;
+pub use route::{Requests, RouteActuator};
+pub use schedule::{Schedule, Tick};
+pub use status::{Shown, Status};
+
+use crate::config::{Config, Trigger};
+use controllers::Controllers;
+
+/// How long sinks may take to write what is queued when the program stops.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+/// How many entries of the journal wait for the log.
+const JOURNAL: usize = 256;
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Stop after this time; `None` waits for a signal.
+    pub duration: Option<Duration>,
+    /// Change no shaper and no route.
+    pub dry_run: bool,
+    /// Show a status line a second, if standard output is a terminal.
+    pub status_line: bool,
+}
+
+/// Why the daemon could not run, or did not run to the end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The configuration can't work.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Issue>),
+    /// Nothing can be measured.
+    #[error("nothing can be measured")]
+    Measure(#[from] crate::measure::MeasureError),
+    /// The system refused a thread or a signal handler.
+    #[error("the system gives no threads or signals")]
+    System(#[from] std::io::Error),
+    /// A control thread panicked. Everything was stopped in order; shapers keep their last rates.
+    #[error("the controller of {0} panicked")]
+    Panicked(String),
+}
+
+/// Runs every controller of the configuration until the duration is over or a signal comes.
+///
+/// Signals: SIGTERM, SIGINT and SIGHUP stop; SIGUSR1 records the configuration once more.
+///
+/// # Errors
+///
+/// What can't work is said before anything is controlled. Later only a panic of a controller is an
+/// error: sinks, shapers and routers that fail are tried again.
+pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
+    let clock = Clock::start();
+    let (events, inbox) = mpsc::channel();
+    wait::forward_signals(events.clone())?;
+    for note in &config.notes {
+        info!("{note}");
+    }
+    let rate = |interval: Duration| 1.0 / interval.as_secs_f64();
+    let frames_per_second = config.autorate.iter().map(|one| rate(one.cycle)).sum::<f64>()
+        + config.steering.iter().map(|one| rate(one.interval)).sum::<f64>();
+    let pipeline = Pipeline::start(config.sinks.clone(), PipelineOptions { frames_per_second })
+        .map_err(RunError::Config)?;
+    let journal = Arc::new(ArrayQueue::new(JOURNAL));
+    let started = Controllers::start(&config, options, &pipeline, clock, &journal, &events);
+    let controllers = match started {
+        Ok(controllers) => controllers,
+        Err(error) => {
+            pipeline.shutdown(LAST_WRITES);
+            return Err(error);
+        }
+    };
+    let snapshot = |trigger| {
+        let sink = pipeline.sink();
+        controllers::record_snapshots(&config, sink.as_ref(), clock.stamp(), trigger);
+    };
+    snapshot(Trigger::Startup);
+    wait::until_over(&controllers, &journal, &inbox, options, || snapshot(Trigger::Manual));
+    let outcome = controllers.stop();
+    wait::log(&journal);
+    let stats = pipeline.shutdown(LAST_WRITES);
+    for sink in &stats {
+        info!(
+            sink = sink.name,
+            delivered = sink.delivered,
+            evicted = sink.evicted,
+            rejected = sink.rejected,
+            lost = sink.lost_at_shutdown,
+            "Sink closed."
+        );
+    }
+    if stats.is_empty() {
+        warn!("No sink was configured: nothing was recorded.");
+    }
+    outcome
+}
