@@ -1,1 +1,4 @@
-//! Tests.
+//! The one test binary; each module is an area.
+
+#[cfg(test)]
+mod vectors;

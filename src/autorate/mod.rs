@@ -4,10 +4,18 @@
 //! elapsed time. It does no I/O, reads no clock and logs nothing. Rows and shapers are the business of
 //! [`crate::runner`].
 
+mod controller;
 mod decision;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod laws;
 mod observation;
 mod policy;
+mod state;
+mod zones;
 
+pub use controller::Controller;
 pub use decision::{
     Comparison, Decision, Direction, DirectionDecision, Outcome, Reason, ThresholdName, Transition,
     Zone,
@@ -17,3 +25,5 @@ pub use policy::{
     DirectionPolicy, Fallback, FallbackMode, Filter, Floors, Law, NOMINAL_CYCLE_SECONDS, Policy,
     ZoneLimits,
 };
+pub use state::{DirectionState, State};
+pub use zones::ZoneMachine;
