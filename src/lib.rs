@@ -2,6 +2,7 @@
 
 pub mod autorate;
 pub mod signal;
+pub mod measure;
 pub mod steering;
 pub mod units;
 

@@ -2,3 +2,6 @@
 
 #[cfg(test)]
 mod vectors;
+//! Tests.
+
+mod measure;

@@ -1,0 +1,31 @@
+//! Measures round-trip times, on a thread of its own.
+//!
+//! A [`Prober`] sends ICMP echoes, or TCP connects where ICMP does not get through, on an absolute
+//! schedule; a control cycle takes what is new from its [`Readings`] without waiting. Names are
+//! resolved ([`resolve`]) and the way to probe is found ([`discover()`]) once, at start-up. What a round trip
+//! means for the link is not decided here: that is the controllers' work.
+
+mod connect;
+mod counters;
+mod discover;
+mod engine;
+mod error;
+mod gateway;
+mod outstanding;
+mod packet;
+mod prober;
+mod readings;
+pub mod resolve;
+mod sample;
+mod socket;
+
+pub use counters::ProbeCounts;
+pub use discover::{Candidates, Choice, discover};
+pub use error::MeasureError;
+pub use gateway::default_gateways;
+pub use prober::{ProbeConfig, Prober};
+pub use readings::{News, Reading, Readings};
+pub use sample::Method;
+
+/// The most reflectors, and the most TCP targets, of one prober.
+pub const MAX_REFLECTORS: usize = 16;
