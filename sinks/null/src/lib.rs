@@ -1,1 +1,121 @@
-//! null
+//! A sink that takes everything and keeps nothing: the smallest complete one, and the template for new
+//! ones (`sinks/README.md` says what to change after copying this folder).
+//!
+//! Use it to run a controller without any history, to measure what recording costs, and where a
+//! program has to give a sink and has none. It does no I/O and can't fail.
+//!
+//! ```yaml
+#![doc = include_str!("../sample.yaml")]
+//! ```
+//!
+//! | setting | default | meaning |
+//! |---|---|---|
+//! | none | | |
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use wanctl_sink::{
+    Admission, Batch, Deadline, Event, Frame, MetricsSink, OpenContext, SinkConfig, SinkError,
+    SinkWriter, Written, register_sink,
+};
+
+register_sink! {
+    "null" => NullConfig,
+    summary: "Takes everything and keeps nothing",
+    sample: include_str!("../sample.yaml"),
+}
+
+/// What `settings:` of a null sink is read into: nothing can be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NullConfig {}
+
+impl SinkConfig for NullConfig {
+    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Ok(Box::new(NullWriter))
+    }
+}
+
+struct NullWriter;
+
+impl SinkWriter for NullWriter {
+    fn write(&mut self, _: &Batch<'_>, _: Deadline) -> Written {
+        Written::All
+    }
+}
+
+/// The same without queue and thread, for programs that configure sinks in code.
+///
+/// ```
+/// use wanctl_sink::MetricsSink;
+///
+/// let sink: Box<dyn MetricsSink> = Box::new(wanctl_sink_null::NullSink);
+/// # let _ = sink;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NullSink;
+
+impl MetricsSink for NullSink {
+    fn emit(&self, _: &Arc<Frame>) -> Admission {
+        Admission::Queued
+    }
+
+    fn event(&self, _: &Arc<Event>) -> Admission {
+        Admission::Queued
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use wanctl_sink::{Item, Registry, Schema, Settings, Timestamp};
+
+    use super::*;
+
+    /// The part of an entry below `sinks:` that the sample uses.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        r#type: String,
+        #[serde(default)]
+        settings: NullConfig,
+    }
+
+    fn frame() -> Arc<Frame> {
+        let schema = Schema::new(Vec::new()).unwrap();
+        Arc::new(Frame::new(Timestamp::default(), &schema))
+    }
+
+    #[test]
+    fn the_kind_is_registered_and_its_sample_parses() {
+        let registry = Registry::linked().unwrap();
+        let sample = Settings::from_yaml(registry.get("null").unwrap().sample).unwrap();
+        let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
+        assert_eq!(entries["nothing"].r#type, "null");
+        assert_eq!(entries["nothing"].settings, NullConfig {});
+    }
+
+    #[test]
+    fn a_setting_is_refused_by_name() {
+        let issue = Settings::from_yaml("path: x").unwrap().parse::<NullConfig>().unwrap_err();
+        assert!(issue.to_string().contains("path"), "{issue}");
+    }
+
+    #[test]
+    fn every_row_counts_as_written() {
+        let context = OpenContext { sink: "nothing".into() };
+        let mut writer = NullConfig {}.open(&context).unwrap();
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let written = writer.write(&Batch::new(&[Item::Frame(frame())]), deadline);
+        assert!(matches!(written, Written::All));
+        writer.close(deadline).unwrap();
+    }
+
+    #[test]
+    fn the_direct_sink_takes_frames() {
+        assert_eq!(NullSink.emit(&frame()), Admission::Queued);
+    }
+}

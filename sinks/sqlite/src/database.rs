@@ -1,0 +1,116 @@
+//! Opening the file: whose it is, which version, and the layout of a new one.
+//!
+//! Nothing here takes longer for a larger file: no integrity scan, no clean-up, no vacuum.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use wanctl_sink::{FaultClass, SinkError};
+
+use crate::fault::failed;
+
+/// How long opening waits for a process that has the file locked.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
+
+/// "wanc" in ASCII, in the header of each file that is ours.
+const APPLICATION_ID: i32 = 0x7761_6e63;
+
+/// The version of `schema.sql`.
+const SCHEMA_VERSION: i32 = 1;
+
+/// How large a write-ahead log stays on disk after a checkpoint.
+const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
+
+/// Which file a path led to: device and inode.
+pub(crate) type Identity = (u64, u64);
+
+/// Which file the path leads to now; `None` when there is none.
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Opens the history at an absolute path for writing, and creates it and its folder where missing.
+pub(crate) fn open(path: &Path) -> Result<Connection, SinkError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| {
+            SinkError::io(&format!("can't create folder {}", folder.display()), error)
+        })?;
+    }
+    // Without the flag for URIs and with an absolute path, no spelling of a path means anything else.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let doing = format!("can't open {}", path.display());
+    let mut db = Connection::open_with_flags(path, flags).map_err(|e| failed(&doing, e))?;
+    db.busy_timeout(OPEN_WAIT).map_err(|e| failed(&doing, e))?;
+    if owner(&db, path)? == Owner::Nobody {
+        create(&mut db, path)?;
+    }
+    db.pragma_update(None, "synchronous", "FULL").map_err(|e| failed(&doing, e))?;
+    db.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .map_err(|e| failed(&doing, e))?;
+    Ok(db)
+}
+
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Us,
+    /// There is nothing in the file.
+    Nobody,
+}
+
+/// Tells whose the file is by reading its first page only.
+fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let read = || -> rusqlite::Result<(i32, i32, i32)> {
+        Ok((pragma("schema_version")?, pragma("application_id")?, pragma("user_version")?))
+    };
+    let path = path.display();
+    match read().map_err(|error| failed(&format!("can't read {path}"), error))? {
+        (0, _, _) => Ok(Owner::Nobody),
+        (_, APPLICATION_ID, SCHEMA_VERSION) => Ok(Owner::Us),
+        (_, APPLICATION_ID, version) => Err(SinkError::new(
+            FaultClass::Config,
+            format!("{path} has schema version {version}; accepted: {SCHEMA_VERSION}"),
+        )),
+        _ => Err(SinkError::new(
+            FaultClass::Config,
+            format!(
+                "{path} is a database of another program; accepted: a new file, or one that this \
+                 sink has made"
+            ),
+        )),
+    }
+}
+
+fn create(db: &mut Connection, path: &Path) -> Result<(), SinkError> {
+    let doing = format!("can't create {}", path.display());
+    let mode = || -> rusqlite::Result<String> {
+        // The other way round, the first of the two is silently ignored.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+    };
+    let mode = mode().map_err(|error| failed(&doing, error))?;
+    if mode != "wal" {
+        tracing::warn!(
+            path = %path.display(),
+            mode,
+            "The file system allows no write-ahead log; readers will wait for the writer."
+        );
+    }
+    let begin = || Transaction::new_unchecked(db, TransactionBehavior::Immediate);
+    let transaction = begin().map_err(|error| failed(&doing, error))?;
+    // Another process may have been first.
+    if owner(&transaction, path)? == Owner::Nobody {
+        let lay_out = || -> rusqlite::Result<()> {
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)
+        };
+        lay_out().map_err(|error| failed(&doing, error))?;
+    }
+    transaction.commit().map_err(|error| failed(&doing, error))
+}

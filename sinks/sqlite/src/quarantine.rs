@@ -1,0 +1,86 @@
+//! Moving a damaged file aside, so that recording goes on and the damaged one can still be examined.
+#![expect(clippy::disallowed_methods, reason = "the name of the file says when it was moved")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
+
+use rusqlite::{Connection, OpenFlags};
+use wanctl_sink::{Deadline, FaultClass, SinkError};
+
+use crate::database::{self, Identity};
+
+/// Opens the history at this path; a file that turns out to be no database, or a damaged one, is moved
+/// aside first.
+pub(crate) fn open_sound(path: &Path, sink: &str) -> Result<Connection, SinkError> {
+    let identity = database::identity(path);
+    match database::open(path) {
+        Err(error) if error.class == FaultClass::Corrupt => {
+            if let Some(identity) = identity {
+                set_aside(path, identity, sink, &error)?;
+            }
+            database::open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Moves the file aside after `error`, together with its `-wal` and `-shm`. Logs it, once.
+///
+/// A file that another process has replaced in the meantime is left alone. No connection of this
+/// process may be open to it.
+pub(crate) fn set_aside(
+    path: &Path,
+    damaged: Identity,
+    sink: &str,
+    error: &SinkError,
+) -> Result<(), SinkError> {
+    if database::identity(path) != Some(damaged) {
+        return Ok(());
+    }
+    let aside = free_name(path);
+    // The log goes first: beside a new main file it would be taken for that one's.
+    for suffix in ["-wal", "-shm", ""] {
+        match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(SinkError::io(&format!("can't move {} aside", path.display()), error));
+            }
+            _ => {}
+        }
+    }
+    tracing::warn!(
+        sink,
+        %error,
+        path = %path.display(),
+        moved_to = %aside.display(),
+        "The history file is damaged and was moved aside; a new one is begun."
+    );
+    Ok(())
+}
+
+/// Whether SQLite finds nothing wrong with the file. A check that takes too long counts as damage,
+/// since it is only asked for after SQLite has called the file damaged.
+pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
+    let check = || -> rusqlite::Result<String> {
+        let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        db.progress_handler(10_000, Some(move || deadline.is_over()))?;
+        db.pragma_query_value(None, "quick_check", |row| row.get(0))
+    };
+    check().is_ok_and(|verdict| verdict == "ok")
+}
+
+/// A name for the damaged file that is not taken: `metrics.db.corrupt-1769300027`.
+fn free_name(path: &Path) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    (now..)
+        .map(|second| with_suffix(path, &format!(".corrupt-{second}")))
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| with_suffix(path, ".corrupt"))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}

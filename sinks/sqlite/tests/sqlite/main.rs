@@ -1,0 +1,13 @@
+//! The sqlite sink against real files.
+//!
+//! `delivery` what is written and read back · `sharing` other processes and readers · `recovery` damage,
+//! foreign files, crashes · `retention` what goes, and how much at once · `statistics` summaries
+
+#![cfg(test)]
+
+mod delivery;
+mod recovery;
+mod retention;
+mod sharing;
+mod statistics;
+mod support;

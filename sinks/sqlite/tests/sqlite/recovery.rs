@@ -1,0 +1,158 @@
+//! Damage, foreign files, files that go away, and programs that die.
+
+use std::fs;
+
+use wanctl_sink::FaultClass;
+
+use crate::support::*;
+
+#[test]
+fn the_file_is_laid_out_so_that_it_can_shrink() {
+    let folder = Folder::new();
+    let _writer = folder.open();
+    let pragma = |name: &str| -> String {
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+        folder.connect().query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(pragma("auto_vacuum"), "2", "incremental");
+    assert_eq!(pragma("journal_mode"), "wal");
+    assert_eq!(pragma("user_version"), "1");
+}
+
+#[test]
+fn rows_of_a_writer_that_was_never_closed_are_there() {
+    let folder = Folder::new();
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema("wan1"), second(0), 1.0)]);
+    // What a killed program leaves behind: the files as they are now.
+    let after_kill = Folder::new();
+    for suffix in ["", "-wal"] {
+        let name = |folder: &Folder| format!("{}{suffix}", folder.path().display());
+        fs::copy(name(&folder), name(&after_kill)).unwrap();
+    }
+    assert_eq!(after_kill.values(), [1.0]);
+    write(&mut *after_kill.open(), &[rtt(&schema("wan1"), second(1), 2.0)]);
+    assert_eq!(after_kill.values(), [2.0, 1.0]);
+}
+
+#[test]
+fn closing_leaves_one_file() {
+    let folder = Folder::new();
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema("wan1"), second(0), 1.0)]);
+    assert!(folder.files("").contains(&"metrics.db-wal".to_owned()));
+    writer.close(soon()).unwrap();
+    assert_eq!(folder.files(""), ["metrics.db"]);
+    writer.close(soon()).unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_database_is_moved_aside_with_its_log() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "garbage ".repeat(1000)).unwrap();
+    let log = folder.path().with_extension("db-wal");
+    fs::write(log, "old log").unwrap();
+    write(&mut *folder.open(), &[rtt(&schema("wan1"), second(0), 1.0)]);
+
+    assert_eq!(folder.values(), [1.0]);
+    let aside = folder.files(".corrupt-");
+    assert_eq!(aside.len(), 2, "{aside:?}");
+    assert_eq!(aside[1], format!("{}-wal", aside[0]));
+    let moved = fs::read_to_string(folder.path().with_file_name(&aside[0])).unwrap();
+    assert!(moved.starts_with("garbage garbage"));
+}
+
+#[test]
+fn a_second_damaged_file_does_not_replace_the_first() {
+    let folder = Folder::new();
+    for text in ["one", "two"] {
+        fs::write(folder.path(), text.repeat(1000)).unwrap();
+        folder.open().close(soon()).unwrap();
+    }
+    assert_eq!(folder.files(".corrupt-").len(), 2);
+}
+
+#[test]
+fn damage_inside_the_file_is_found_by_writing_and_moved_aside() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    let rows = |from: i64| (from..from + 2000).map(|s| rtt(&schema, second(s), 1.0));
+    let mut writer = folder.open();
+    write(&mut *writer, &rows(0).collect::<Vec<_>>());
+    writer.close(soon()).unwrap();
+    // Everything but the page that opening looks at.
+    let mut bytes = fs::read(folder.path()).unwrap();
+    bytes[4096..].fill(0x55);
+    fs::write(folder.path(), bytes).unwrap();
+
+    let mut writer = folder.open();
+    let class = fails(&mut *writer, &rows(2000).collect::<Vec<_>>(), soon());
+    assert_eq!(class, FaultClass::Corrupt);
+    drop(writer);
+    assert_eq!(folder.files(".corrupt-").len(), 1);
+    write(&mut *folder.open(), &rows(2000).collect::<Vec<_>>());
+    assert_eq!(folder.count("metrics"), 2000);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_not_touched() {
+    for sql in ["CREATE TABLE metrics (id, timestamp)", "CREATE TABLE other (x)"] {
+        let folder = Folder::new();
+        folder.connect().execute_batch(sql).unwrap();
+        let before = fs::read(folder.path()).unwrap();
+        let error = folder.try_open().err().unwrap();
+        assert_eq!(error.class, FaultClass::Config);
+        assert!(error.to_string().contains("another program"), "{error}");
+        assert_eq!(fs::read(folder.path()).unwrap(), before);
+        assert_eq!(folder.files(""), ["metrics.db"]);
+    }
+}
+
+#[test]
+fn a_later_schema_version_is_refused() {
+    let folder = Folder::new();
+    folder.open().close(soon()).unwrap();
+    folder.connect().pragma_update(None, "user_version", 2).unwrap();
+    let error = folder.try_open().err().unwrap();
+    assert_eq!(error.class, FaultClass::Config);
+    assert!(error.to_string().ends_with("has schema version 2; accepted: 1"), "{error}");
+}
+
+#[test]
+fn a_path_that_is_a_folder_is_a_configuration_fault() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path()).unwrap();
+    assert_eq!(folder.try_open().err().unwrap().class, FaultClass::Config);
+}
+
+#[test]
+fn a_file_deleted_while_written_is_begun_anew() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    fs::remove_file(folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    write(&mut *writer, &[rtt(&schema, second(2), 3.0)]);
+    drop(writer);
+    assert_eq!(folder.values(), [3.0, 2.0]);
+}
+
+#[test]
+fn a_file_replaced_while_written_is_continued() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let (schema, of_other) = (schema("wan1"), schema("wan2"));
+    let mut writer = other.open();
+    write(&mut *writer, &[rtt(&of_other, second(0), 10.0)]);
+    writer.close(soon()).unwrap();
+
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    fs::rename(other.path(), folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    drop(writer);
+    assert_eq!(folder.values(), [2.0, 10.0]);
+    let check: String =
+        folder.connect().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}
