@@ -1,11 +1,13 @@
 //! What the controller answers.
 
+use serde::{Deserialize, Serialize};
+
 /// One step's output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// What was made of the observation.
     pub outcome: Outcome,
-    /// The sample, in ms; `None` when there was none.
+    /// The sample, in ms; `None` when there was none, or it was refused.
     pub rtt_ms: Option<f64>,
     /// The baseline in use, in ms.
     pub baseline_ms: Option<f64>,
@@ -24,17 +26,20 @@ pub struct Decision {
 pub enum Outcome {
     /// Assessed; counters are new.
     Stepped,
-    /// No fresh sample; everything is as before.
+    /// No fresh sample; everything is as before, but CAKE's statistics are accounted for.
     Held,
     /// No baseline was ever known; everything is as before.
     NoBaseline,
-    /// The sample is beyond belief (more than 1000 ms above the baseline, more than 10 000 packets, or
-    /// not a number); everything is as before.
+    /// The sample is beyond belief: not a number, negative, or, where it is smoothed, more than 1000 ms
+    /// above the baseline or more than 10 000 packets. What was assessed and counted is as before.
     Refused,
 }
 
 /// How congested the primary WAN is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Congestion {
     /// Not.
     #[default]
@@ -65,7 +70,8 @@ impl Congestion {
 }
 
 /// Which way latency-sensitive traffic goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Route {
     /// By the primary WAN; the state is called `…_GOOD`.
     #[default]

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use wanctl_sink::{FaultClass, SinkError};
 
@@ -46,13 +47,23 @@ pub(crate) fn open(path: &Path) -> Result<Connection, SinkError> {
     let doing = format!("can't open {}", path.display());
     let mut db = Connection::open_with_flags(path, flags).map_err(|e| failed(&doing, e))?;
     db.busy_timeout(OPEN_WAIT).map_err(|e| failed(&doing, e))?;
-    if owner(&db, path)? == Owner::Nobody {
+    // Until it is known to be ours and readable, nothing in the file or its log may change.
+    keep_log(&db, true).map_err(|e| failed(&doing, e))?;
+    let owner = owner(&db, path)?;
+    keep_log(&db, false).map_err(|e| failed(&doing, e))?;
+    if owner == Owner::Nobody {
         create(&mut db, path)?;
     }
     db.pragma_update(None, "synchronous", "FULL").map_err(|e| failed(&doing, e))?;
     db.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)
         .map_err(|e| failed(&doing, e))?;
     Ok(db)
+}
+
+/// Whether closing the last connection leaves the write-ahead log as it is. SQLite's default is to put
+/// it into the file, which for a damaged or foreign file would make things worse.
+pub(crate) fn keep_log(db: &Connection, keep: bool) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
 #[derive(PartialEq, Eq)]
@@ -80,7 +91,7 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
             FaultClass::Config,
             format!(
                 "{path} is a database of another program; accepted: a new file, or one that this \
-                 sink has made"
+                 sink has made (move the other one aside, or set another path)"
             ),
         )),
     }

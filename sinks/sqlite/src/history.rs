@@ -90,7 +90,7 @@ impl History {
     /// A file that is missing, can't be read or holds no history.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, HistoryError> {
         let path = path.as_ref().to_owned();
-        if !path.exists() {
+        if matches!(path.try_exists(), Ok(false)) {
             return Err(HistoryError::Missing { path });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -64,6 +64,7 @@ pub(crate) fn set_aside(
 pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
     let check = || -> rusqlite::Result<String> {
         let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        database::keep_log(&db, true)?;
         db.progress_handler(10_000, Some(move || deadline.is_over()))?;
         db.pragma_query_value(None, "quick_check", |row| row.get(0))
     };

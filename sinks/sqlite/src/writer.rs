@@ -57,8 +57,7 @@ impl SqliteWriter {
                         path = %self.path.display(),
                         "The history file was deleted or replaced; the one at the path is used now."
                     );
-                    // An old log must not be left beside a new file. If it can't be emptied, SQLite
-                    // still tells by its checksums that it doesn't belong there.
+                    // The old file's log, left beside a new file, would be taken for that one's.
                     let _ = checkpoint(&old.db);
                 }
                 let db = quarantine::open_sound(&self.path, &self.sink)?;
@@ -80,6 +79,8 @@ impl SqliteWriter {
     /// nothing wrong.
     fn examine(&mut self, error: &SinkError, deadline: Deadline) {
         let Some(Store { db, identity, .. }) = self.store.take() else { return };
+        // Rows that are only in the log may be all that can be saved.
+        let _ = database::keep_log(&db, true);
         drop(db);
         if quarantine::is_sound(&self.path, deadline) {
             return;
