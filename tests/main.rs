@@ -1,7 +1,6 @@
 //! The one test binary; each module is an area.
 
 #[cfg(test)]
-mod vectors;
-//! Tests.
-
 mod measure;
+#[cfg(test)]
+mod vectors;

@@ -13,6 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use crate::autorate;
 use crate::daemon::clock::Clock;
 use crate::daemon::schedule::{Schedule, Tick};
+use crate::daemon::state_file::Slot;
 use crate::daemon::status::Status;
 use crate::runner::{AutorateRunner, RouteOutcome, SteeringRunner};
 use crate::steering;
@@ -69,10 +70,11 @@ impl Beat {
 /// Runs an autorate controller until its schedule ends or it is stopped.
 ///
 /// `observe` gives what the probes brought since the last call; `act` leaves the decision for the
-/// shaper. Neither may wait.
+/// shaper. Neither may wait. The controller's newest state is left in `keep`.
 pub fn autorate(
     mut beat: Beat,
     runner: &mut AutorateRunner,
+    keep: Option<&Slot>,
     mut observe: impl FnMut() -> autorate::Probe,
     mut act: impl FnMut(&autorate::Decision),
 ) {
@@ -86,6 +88,9 @@ pub fn autorate(
         let fresh = decision.outcome == autorate::Outcome::Stepped;
         if fresh {
             unmeasured = 0.0;
+        }
+        if let Some(slot) = keep {
+            slot.force_push(runner.controller_mut().state());
         }
         let status = &beat.status;
         status.rtt_ms.set(decision.rtt_ms.or(status.rtt_ms.get()));

@@ -1,0 +1,443 @@
+//! Builds each controller with everything around it, and takes it down again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+use wanctl_sink::{Issue, MetricsSink, Pipeline, Timestamp};
+
+use super::actuator::Actuator;
+use super::clock::Clock;
+use super::cycle::{self, Beat, Journal, SteeringView};
+use super::reflectors::Discovery;
+use super::route::RouteActuator;
+use super::schedule::Schedule;
+use super::state_file::{self, Follower, Keeper};
+use super::status::Status;
+use super::wait::Event;
+use super::{RunError, RunOptions};
+use crate::autorate::{Probe, Zone};
+use crate::config::{AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger};
+use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
+use crate::router::{self, Router};
+use crate::runner::{AutorateRunner, SteeringRunner};
+use crate::shaper::{self, Rates, Shaper};
+use crate::signal::{Bounds, IdleGate, ewma};
+use crate::steering::Congestion;
+use crate::telemetry;
+
+/// Time between the last preparation and the first tick's origin, for threads to get going.
+const HEADSTART: Duration = Duration::from_millis(50);
+
+/// The running controllers and their helpers.
+pub(super) struct Controllers {
+    stop: Arc<AtomicBool>,
+    control: Vec<Control>,
+    probers: Vec<Prober>,
+    actuators: Vec<Actuator>,
+    routers: Vec<RouteActuator>,
+    keepers: Vec<Keeper>,
+    followers: Vec<Follower>,
+}
+
+/// One control thread.
+struct Control {
+    name: String,
+    status: Arc<Status>,
+    is_steering: bool,
+    thread: JoinHandle<bool>,
+}
+
+/// What all controllers of a process share.
+struct Common<'a> {
+    options: &'a RunOptions,
+    pipeline: &'a Pipeline,
+    clock: Clock,
+    origin: Instant,
+    stop: Arc<AtomicBool>,
+    journal: &'a Arc<Journal>,
+    events: &'a Sender<Event>,
+}
+
+impl Controllers {
+    /// Finds reflectors, opens shapers and routers, and starts everything.
+    pub(super) fn start(
+        config: &Config,
+        options: &RunOptions,
+        pipeline: &Pipeline,
+        clock: Clock,
+        journal: &Arc<Journal>,
+        events: &Sender<Event>,
+    ) -> Result<Self, RunError> {
+        let issues = undriveable(config, options);
+        if !issues.is_empty() {
+            return Err(RunError::Config(issues));
+        }
+        // Everything that takes time comes before the clock starts to tick.
+        let mut discovery = Discovery::default();
+        let mut autorate = Vec::new();
+        for one in &config.autorate {
+            let choice = discovery.choose(
+                &one.wan_name,
+                &one.reflectors,
+                &one.tcp_targets,
+                one.fallback_to_local,
+            )?;
+            autorate.push((one, choice, shaper(one, options)?));
+        }
+        let mut steering = Vec::new();
+        for one in &config.steering {
+            let wan = &one.policy.primary_wan;
+            let choice = discovery.choose(wan, &one.reflectors, &[], one.fallback_to_local)?;
+            steering.push((one, choice));
+        }
+        let common = Common {
+            options,
+            pipeline,
+            clock,
+            origin: clock.now() + HEADSTART,
+            stop: Arc::new(AtomicBool::new(false)),
+            journal,
+            events,
+        };
+        let mut running = Controllers {
+            stop: Arc::clone(&common.stop),
+            control: Vec::new(),
+            probers: Vec::new(),
+            actuators: Vec::new(),
+            routers: Vec::new(),
+            keepers: Vec::new(),
+            followers: Vec::new(),
+        };
+        let mut baselines = BTreeMap::new();
+        for (config, choice, shaper) in autorate {
+            let status = running.start_autorate(&common, config, choice, shaper)?;
+            baselines.insert(config.wan_name.clone(), status);
+        }
+        for (config, choice) in steering {
+            running.start_steering(&common, config, choice, &baselines)?;
+        }
+        Ok(running)
+    }
+
+    /// How many control loops were started.
+    pub(super) fn len(&self) -> usize {
+        self.control.len()
+    }
+
+    fn start_autorate(
+        &mut self,
+        common: &Common<'_>,
+        config: &AutorateConfig,
+        choice: Choice,
+        shaper: Box<dyn Shaper>,
+    ) -> Result<Arc<Status>, RunError> {
+        let wan = config.wan_name.as_str();
+        info!(wan, shaper = shaper.describe(), "Autorate starts.");
+        let mut runner = AutorateRunner::new(wan, config.policy.clone(), common.pipeline.sink())
+            .map_err(|error| schema_error(&error))?;
+        let slot = match &config.state_file {
+            Some(path) => {
+                if let Some(state) = state_file::load(path) {
+                    runner.controller_mut().restore(&state);
+                }
+                let (keeper, slot) = Keeper::start(path.clone())?;
+                self.keepers.push(keeper);
+                Some(slot)
+            }
+            None => None,
+        };
+        let (actuator, target) = Actuator::start(wan, shaper)?;
+        self.actuators.push(actuator);
+        let gateway = config.gateway.as_deref().filter(|_| config.check_gateway);
+        let probes = ProbeConfig {
+            gateway: gateway.and_then(|gateway| gateway.parse().ok()),
+            ..probes(choice, config.cycle, config.ping_timeout, config.use_median)
+        };
+        let mut readings = self.start_prober(probes, common)?;
+        let clock = common.clock;
+        self.start_control(common, wan, config.cycle, false, move |beat| {
+            cycle::autorate(
+                beat,
+                &mut runner,
+                slot.as_ref(),
+                || probe(readings.take(clock.now())),
+                |decision| {
+                    let rates = Rates { download: decision.download.rate, upload: decision.upload.rate };
+                    target.set(rates);
+                },
+            );
+        })
+    }
+
+    fn start_steering(
+        &mut self,
+        common: &Common<'_>,
+        config: &SteeringConfig,
+        choice: Choice,
+        baselines: &BTreeMap<String, Arc<Status>>,
+    ) -> Result<(), RunError> {
+        let wan = config.policy.primary_wan.as_str();
+        let router: Box<dyn Router> = Box::new(router::DryRun::new(
+            config.policy.primary_wan.clone(),
+            config.policy.alternate_wan.clone(),
+        ));
+        info!(wan, router = router.describe(), "Steering starts.");
+        let mut runner = SteeringRunner::new(config.policy.clone(), common.pipeline.sink())
+            .map_err(|error| schema_error(&error))?;
+        let (actuator, requests) = RouteActuator::start(router)?;
+        self.routers.push(actuator);
+        let mut readings =
+            self.start_prober(probes(choice, config.interval, config.ping_timeout, true), common)?;
+        let mut baseline = match &config.baseline {
+            BaselineSource::InProcess(wan) => match baselines.get(wan) {
+                Some(status) => Baseline::Published(Arc::clone(status)),
+                None => Baseline::Own(OwnBaseline::new(config)),
+            },
+            BaselineSource::StateFile(path) => {
+                let status = Arc::new(Status::default());
+                self.followers.push(Follower::start(path.clone(), Arc::clone(&status))?);
+                Baseline::Published(status)
+            }
+            BaselineSource::Own => Baseline::Own(OwnBaseline::new(config)),
+        };
+        let clock = common.clock;
+        self.start_control(common, wan, config.interval, true, move |beat| {
+            cycle::steering(
+                beat,
+                &mut runner,
+                || {
+                    let rtt_ms = match readings.take(clock.now()) {
+                        News::Fresh(reading) => Some(reading.rtt_ms),
+                        News::Pending | News::GatewayOnly | News::Silent => None,
+                    };
+                    SteeringView {
+                        rtt_ms,
+                        baseline_ms: baseline.now(rtt_ms),
+                        cake: None,
+                        route: requests.outcome(),
+                    }
+                },
+                |change| requests.ask(change.to),
+            );
+        })?;
+        Ok(())
+    }
+
+    fn start_prober(&mut self, config: ProbeConfig, common: &Common<'_>) -> Result<Readings, RunError> {
+        let (prober, readings) = Prober::start(config, common.origin)?;
+        self.probers.push(prober);
+        Ok(readings)
+    }
+
+    fn start_control(
+        &mut self,
+        common: &Common<'_>,
+        wan: &str,
+        interval: Duration,
+        is_steering: bool,
+        body: impl FnOnce(Beat) + Send + 'static,
+    ) -> Result<Arc<Status>, RunError> {
+        let status = Arc::new(Status::default());
+        let beat = Beat {
+            wan: wan.into(),
+            schedule: Schedule::new(common.origin, interval, common.options.duration),
+            interval,
+            clock: common.clock,
+            stop: Arc::clone(&common.stop),
+            status: Arc::clone(&status),
+            journal: Arc::clone(common.journal),
+        };
+        let events = common.events.clone();
+        let kind = if is_steering { "steering" } else { "autorate" };
+        let name = format!("{kind} {wan}");
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+            let clean = catch_unwind(AssertUnwindSafe(|| body(beat))).is_ok();
+            // The main thread may be gone already, when it stopped on a signal.
+            let _ = events.send(Event::Ended);
+            clean
+        })?;
+        self.control.push(Control { name, status: Arc::clone(&status), is_steering, thread });
+        Ok(status)
+    }
+
+    /// One line with the newest numbers of all controllers.
+    pub(super) fn status_line(&self) -> String {
+        let lines: Vec<String> = self.control.iter().map(Control::line).collect();
+        lines.join("  |  ")
+    }
+
+    /// Stops everything: control first, then what serves it.
+    pub(super) fn stop(self) -> Result<(), RunError> {
+        self.stop.store(true, Ordering::Release);
+        let mut outcome = Ok(());
+        for control in self.control {
+            control.thread.thread().unpark();
+            let status = &control.status;
+            let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+            let cycles = count(&status.cycles);
+            if !control.thread.join().unwrap_or(false) {
+                outcome = Err(RunError::Panicked(control.name.clone()));
+            }
+            info!(
+                controller = control.name,
+                cycles = count(&status.cycles).max(cycles),
+                without_sample = count(&status.without_sample),
+                skipped = count(&status.skipped),
+                worst_lateness_us = count(&status.worst_lateness_us),
+                "Controller stopped."
+            );
+        }
+        drop(self.probers);
+        self.actuators.into_iter().for_each(Actuator::stop);
+        self.routers.into_iter().for_each(RouteActuator::stop);
+        self.keepers.into_iter().for_each(Keeper::stop);
+        self.followers.into_iter().for_each(Follower::stop);
+        outcome
+    }
+}
+
+impl Control {
+    fn line(&self) -> String {
+        let s = &self.status;
+        let code = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed) as usize;
+        let name = |names: &[&'static str], code: usize| *names.get(code).unwrap_or(&"?");
+        let link = format!("{}: rtt {} ms (base {}, +{})", self.name, s.rtt_ms, s.baseline_ms, s.delta_ms);
+        let decided = if self.is_steering {
+            let route = if code(&s.second) == 1 { "alternate WAN" } else { "primary WAN" };
+            format!("{} {route}", name(&Congestion::NAMES, code(&s.state)))
+        } else {
+            let (down, up) = (name(&Zone::NAMES, code(&s.state)), name(&Zone::NAMES, code(&s.second)));
+            format!("down {} Mbit/s {down}, up {} Mbit/s {up}", s.download_mbps, s.upload_mbps)
+        };
+        format!("{link}  {decided}")
+    }
+}
+
+/// Records the configuration in force: one row for each WAN of each controller.
+pub(super) fn record_snapshots(config: &Config, sink: &dyn MetricsSink, at: Timestamp, trigger: Trigger) {
+    for one in &config.autorate {
+        let labels = one.snapshot.labels(trigger);
+        let _ = telemetry::record_config_snapshot(sink, at, &one.wan_name, telemetry::AUTORATE, labels);
+    }
+    for one in &config.steering {
+        let labels = one.snapshot.labels(trigger);
+        let wan = &one.policy.primary_wan;
+        let _ = telemetry::record_config_snapshot(sink, at, wan, telemetry::STEERING, labels);
+    }
+}
+
+/// Steering's baseline.
+enum Baseline {
+    /// Published by an autorate controller, or read from its state file.
+    Published(Arc<Status>),
+    /// Learnt here.
+    Own(OwnBaseline),
+}
+
+impl Baseline {
+    fn now(&mut self, rtt_ms: Option<f64>) -> Option<f64> {
+        match self {
+            Baseline::Published(status) => status.baseline_ms.get(),
+            Baseline::Own(own) => own.learn(rtt_ms),
+        }
+    }
+}
+
+/// A baseline learnt from steering's own samples, by autorate's filters.
+struct OwnBaseline {
+    bounds: Bounds,
+    alpha_baseline: f64,
+    alpha_load: f64,
+    filters: Option<(f64, f64)>,
+}
+
+impl OwnBaseline {
+    /// Time constants of autorate's defaults, in seconds.
+    const BASELINE_SECONDS: f64 = 50.0;
+    const LOAD_SECONDS: f64 = 0.5;
+    const GATE: IdleGate = IdleGate { threshold_ms: 3.0 };
+
+    fn new(config: &SteeringConfig) -> Self {
+        let interval = config.interval.as_secs_f64();
+        let limits = &config.policy.thresholds;
+        OwnBaseline {
+            bounds: Bounds { min: limits.baseline_min_ms, max: limits.baseline_max_ms },
+            alpha_baseline: (interval / Self::BASELINE_SECONDS).min(1.0),
+            alpha_load: (interval / Self::LOAD_SECONDS).min(1.0),
+            filters: None,
+        }
+    }
+
+    fn learn(&mut self, rtt_ms: Option<f64>) -> Option<f64> {
+        if let Some(rtt) = rtt_ms {
+            let (baseline, load) = self.filters.unwrap_or((self.bounds.nearest(rtt), rtt));
+            let load = ewma(load, rtt, self.alpha_load);
+            let baseline =
+                Self::GATE.advance_within(self.bounds, baseline, load, rtt, self.alpha_baseline);
+            self.filters = Some((baseline, load));
+        }
+        self.filters.map(|(baseline, _)| baseline)
+    }
+}
+
+fn probe(news: News) -> Probe {
+    match news {
+        News::Fresh(reading) if reading.method == Method::Icmp => Probe::Icmp(reading.rtt_ms),
+        News::Fresh(reading) => Probe::Tcp(reading.rtt_ms),
+        News::Pending => Probe::Pending,
+        News::GatewayOnly => Probe::GatewayOnly,
+        News::Silent => Probe::Lost,
+    }
+}
+
+/// What a prober probes: the first three reflectors for their median, or the first one alone.
+fn probes(choice: Choice, interval: Duration, timeout: Duration, use_median: bool) -> ProbeConfig {
+    let most = if use_median { 3 } else { 1 };
+    let Choice { mut reflectors, mut tcp_targets, method, .. } = choice;
+    reflectors.truncate(most);
+    tcp_targets.truncate(most);
+    ProbeConfig { reflectors, tcp_targets, gateway: None, interval, timeout, method }
+}
+
+fn shaper(config: &AutorateConfig, options: &RunOptions) -> Result<Box<dyn Shaper>, RunError> {
+    match &config.shaper {
+        ShaperConfig::LinuxCake { download_interface, upload_interface } if !options.dry_run => {
+            let opened = shaper::LinuxCake::open(download_interface, upload_interface);
+            let cake = opened.map_err(|error| {
+                let issue = Issue::new("shaper", error.to_string()).in_file(&config.file);
+                RunError::Config(vec![issue])
+            })?;
+            Ok(Box::new(cake))
+        }
+        _ => Ok(Box::new(shaper::DryRun::new(config.wan_name.clone()))),
+    }
+}
+
+/// What this version reads but can't drive, unless nothing is to be driven.
+fn undriveable(config: &Config, options: &RunOptions) -> Vec<Issue> {
+    if options.dry_run {
+        return Vec::new();
+    }
+    let queues = config.autorate.iter().filter_map(|one| {
+        let ShaperConfig::RouterOsQueues { .. } = one.shaper else { return None };
+        let message = "RouterOS queues can't be driven by this version; accepted: shaper.type dry_run or linux_cake, or run with --dry-run";
+        Some(Issue::new("queues", message).in_file(&one.file))
+    });
+    let rules = config.steering.iter().filter_map(|one| {
+        let RouterConfig::RouterOs(_) = one.router else { return None };
+        let message = "a RouterOS router can't be driven by this version; accepted: router.type none, or run with --dry-run";
+        Some(Issue::new("router", message).in_file(&one.file))
+    });
+    queues.chain(rules).collect()
+}
+
+fn schema_error(error: &wanctl_sink::SchemaError) -> RunError {
+    RunError::Config(vec![Issue::new("wan_name", error.to_string())])
+}
