@@ -8,5 +8,5 @@ mod autorate_cycle;
 mod autorate_units;
 mod files;
 mod policies;
-//mod steering_cycle;
-//mod steering_units;
+mod steering_cycle;
+mod steering_units;

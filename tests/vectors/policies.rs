@@ -69,10 +69,6 @@ pub(crate) fn autorate(yaml: &Value) -> Policy {
 
 /// The steering policy of a whole file.
 pub(crate) fn steering(yaml: &Value) -> steering::Policy {
-    let thresholds = &yaml["thresholds"];
-    let limit = |key: &str, default: f64| or(&thresholds[key], default);
-    let count = |key: &str, default: i64| thresholds[key].as_i64().unwrap_or(default);
-    let bounds = &thresholds["baseline_rtt_bounds"];
     let name = |key: &str| yaml["topology"][key].as_str().unwrap().to_owned();
     let mode = &yaml["mode"];
     let scoring = mode["use_confidence_scoring"].as_bool().unwrap_or(false);
@@ -80,25 +76,33 @@ pub(crate) fn steering(yaml: &Value) -> steering::Policy {
         primary_wan: name("primary_wan"),
         alternate_wan: name("alternate_wan"),
         cake_aware: mode["cake_aware"].as_bool().unwrap_or(true),
-        thresholds: Thresholds {
-            bad_threshold_ms: limit("bad_threshold_ms", 25.0),
-            recovery_threshold_ms: limit("recovery_threshold_ms", 12.0),
-            bad_samples: count("bad_samples", 8),
-            good_samples: count("good_samples", 15),
-            green_rtt_ms: limit("green_rtt_ms", 5.0),
-            yellow_rtt_ms: limit("yellow_rtt_ms", 15.0),
-            red_rtt_ms: limit("red_rtt_ms", 15.0),
-            min_drops_red: count("min_drops_red", 1),
-            min_queue_yellow: count("min_queue_yellow", 10),
-            min_queue_red: count("min_queue_red", 50),
-            red_samples_required: count("red_samples_required", 2),
-            green_samples_required: count("green_samples_required", 15),
-            rtt_ewma_alpha: alpha(&thresholds["rtt_ewma_alpha"], 0.3),
-            queue_ewma_alpha: alpha(&thresholds["queue_ewma_alpha"], 0.4),
-            baseline_min_ms: or(&bounds["min"], 10.0),
-            baseline_max_ms: or(&bounds["max"], 60.0),
-        },
+        thresholds: steering_thresholds(&yaml["thresholds"]),
         confidence: scoring.then(|| steering_confidence(&yaml["confidence"])),
+    }
+}
+
+/// The limits of a `thresholds` section.
+pub(crate) fn steering_thresholds(thresholds: &Value) -> Thresholds {
+    let limit = |key: &str, default: f64| or(&thresholds[key], default);
+    let count = |key: &str, default: i64| thresholds[key].as_i64().unwrap_or(default);
+    let bounds = &thresholds["baseline_rtt_bounds"];
+    Thresholds {
+        bad_threshold_ms: limit("bad_threshold_ms", 25.0),
+        recovery_threshold_ms: limit("recovery_threshold_ms", 12.0),
+        bad_samples: count("bad_samples", 8),
+        good_samples: count("good_samples", 15),
+        green_rtt_ms: limit("green_rtt_ms", 5.0),
+        yellow_rtt_ms: limit("yellow_rtt_ms", 15.0),
+        red_rtt_ms: limit("red_rtt_ms", 15.0),
+        min_drops_red: count("min_drops_red", 1),
+        min_queue_yellow: count("min_queue_yellow", 10),
+        min_queue_red: count("min_queue_red", 50),
+        red_samples_required: count("red_samples_required", 2),
+        green_samples_required: count("green_samples_required", 15),
+        rtt_ewma_alpha: alpha(&thresholds["rtt_ewma_alpha"], 0.3),
+        queue_ewma_alpha: alpha(&thresholds["queue_ewma_alpha"], 0.4),
+        baseline_min_ms: or(&bounds["min"], 10.0),
+        baseline_max_ms: or(&bounds["max"], 60.0),
     }
 }
 
