@@ -1,6 +1,7 @@
 //! wanctl keeps an internet link fast under load, and records why.
 
 pub mod autorate;
+pub mod config;
 pub mod steering;
 pub mod units;
 

@@ -1,1 +1,4 @@
 //! Tests.
+
+mod config;
+mod vectors_config;
