@@ -3,6 +3,7 @@
 pub mod autorate;
 pub mod signal;
 pub mod measure;
+pub mod config;
 pub mod steering;
 pub mod units;
 

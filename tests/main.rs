@@ -4,3 +4,7 @@
 mod measure;
 #[cfg(test)]
 mod vectors;
+//! Tests.
+
+mod config;
+mod vectors_config;

@@ -1,0 +1,378 @@
+//! Configuration files: YAML in, what the daemon runs with out, every mistake at once.
+//!
+//! [`parse`] is pure: text becomes a [`FileConfig`]. [`load`] reads files and puts them together. No
+//! router is asked, no host name looked up, no directory created and no secret read here. The content of
+//! `sinks` belongs to the sinks.
+//!
+//! A file with `continuous_monitoring` has an autorate controller; a file with `topology`, `mangle_rule`,
+//! `measurement`, `state`, `thresholds`, `cake_state_sources`, `cake_queues`, `mode` or `confidence` has a
+//! steering controller. One file may have both.
+//!
+//! # Two shapes of file
+//!
+//! Files of the original's shape work as they did: the same keys are needed, with the same ranges and
+//! defaults. A file with any new key (`continuous_monitoring.law`, `shaper`, `router.type`,
+//! `continuous_monitoring.reflectors`, `measurement.reflectors`, `sinks`) is of the new shape, and needs none
+//! of `router.host`, `router.user`, `router.ssh_key`, `queues`, `lock_file`, `lock_timeout`, `logging`, `state`,
+//! `mangle_rule` (but for a router that is switched), `topology.primary_wan_config` and
+//! `continuous_monitoring.enabled`.
+//!
+//! | key | original shape | new shape |
+//! |---|---|---|
+//! | `shaper.type` | – (`queues` of the router) | `dry_run` or `linux_cake`; needed, unless there are `queues` |
+//! | `router.type` | – (RouterOS) | `none` or `routeros_rest`; `none` without `router` |
+//! | `router.verify_ssl` | false | true |
+//! | `continuous_monitoring.law` | – | `classic`, the default |
+//! | `continuous_monitoring.reflectors` | – | needed; `ping_hosts` is the same |
+//! | `measurement.reflectors` | – | measured after `ping_host`; one of the two is needed |
+//! | `….baseline_rtt_initial` | needed, 1 to 500 ms | the first sample, or 0.01 to 10000 ms |
+//! | `….ceiling_mbps` | download 1 to 10000, upload 1 to 1000 | 0.1 to 100000 |
+//! | `….step_up_mbps` | needed, 0.1 to 100 | a hundredth of the ceiling; 0.001 to 10000 |
+//! | `….factor_down` | needed | download 0.85, upload 0.9 |
+//! | `….target_bloat_ms`, `warn_bloat_ms` | needed | 15, 45 |
+//! | `….baseline_time_constant_sec`, `load_time_constant_sec` | these or an alpha | 50, 0.5 |
+//! | both `baseline_rtt_bounds` | 10 to 60 ms; autorate takes min 1 to 100, max 10 to 500 | 0.01 to 1000 ms, any of 0 to 10000 |
+//! | `….use_median_of_three` | false | true |
+//! | `….fallback_checks.gateway_ip` | 10.10.110.1 | the machine's default gateway |
+//! | `state_file` | beside `lock_file` | nowhere, unless named |
+//! | `measurement.interval_seconds`, `ping_count` | needed | 0.5 s, 1 |
+//! | `mode.cake_aware` | true | true where there is a CAKE to read |
+//! | steering's baseline | `/var/lib/wanctl/{primary_wan}_state.json` | its own |
+//!
+//! Whatever the shape, steering takes its baseline from the autorate controller of `topology.primary_wan` if
+//! that runs in the same process and `cake_state_sources` names no file. Two more keys belong to both shapes:
+//! `continuous_monitoring.fallback_checks.local` and `measurement.fallback_to_local` (default false) measure the default gateway, then this
+//! machine, when no public reflector answers.
+//!
+//! # Where we refuse more than the original
+//!
+//! Such an issue has [`stricter`](wanctl_sink::Issue::stricter) set.
+//!
+//! * A key that nobody reads, and a value of the wrong type under a key that the original did not check.
+//! * `true` or `false` for a number, and a number that is not finite.
+//! * An empty value (`key:`), but for `storage` and `storage.db_path`, where it means no history.
+//! * A list of hosts that is empty or has an entry that is no address or host name. A name whose last label is digits, one that
+//!   ends in a dot and an address with a zone are none.
+//! * A word for `router.transport` or `fallback_mode` that is none of the known ones.
+//! * A floor that is not positive; a minimum above its maximum.
+//! * A negative time, queue or limit; a count of samples, drops or changes below 1; a time-out of 0; a port outside 1 to 65535.
+//! * `retention_days` outside 1 to 365.
+//! * Steering limits that are not `green < yellow <= red` when `cake_aware` is on; the original stopped when it
+//!   started.
+//! * Confidence scores out of range also while scoring is off.
+//! * An empty name of the primary WAN.
+
+mod accept;
+mod autorate;
+mod destinations;
+mod household;
+mod router;
+mod secret;
+mod section;
+mod shape;
+mod shaper;
+mod snapshot;
+mod steering;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Map;
+use serde_yaml::{Mapping, Value};
+use wanctl_sink::Issue;
+
+pub use autorate::AutorateConfig;
+pub use destinations::{
+    DEFAULT_DATABASE, DEFAULT_RETENTION_DAYS, Listen, SinkSource, SinksSection, Storage,
+};
+pub use router::{RouterConfig, RouterOs, Transport};
+pub use secret::{Secret, SecretError};
+pub use shaper::ShaperConfig;
+pub use snapshot::{Snapshot, SnapshotError, Trigger, snapshot_labels};
+pub use steering::{BaselineSource, CakeQueues, SteeringConfig};
+
+use accept::show;
+use section::{Reader, Section};
+use shape::Shape;
+use steering::SteeringFile;
+
+/// Everything the daemon runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The autorate controllers, in the order of the files. No two have one WAN.
+    pub autorate: Vec<AutorateConfig>,
+    /// The steering controllers, in the order of the files. No two watch one WAN.
+    pub steering: Vec<SteeringConfig>,
+    /// Where rows go, file by file.
+    pub sinks: Vec<SinkSource>,
+    /// What is no mistake, but worth knowing.
+    pub notes: Vec<Note>,
+}
+
+impl Config {
+    /// Looks up every secret and reports those that cannot be had, without keeping any.
+    ///
+    /// Reads the environment and files; a program calls it once before it starts anything.
+    pub fn check_secrets(&self) -> Vec<Issue> {
+        let of_shapers = self.autorate.iter().filter_map(|autorate| match &autorate.shaper {
+            ShaperConfig::RouterOsQueues { router, .. } => Some((&autorate.file, router)),
+            _ => None,
+        });
+        let of_steering = self.steering.iter().filter_map(|steering| match &steering.router {
+            RouterConfig::RouterOs(router) => Some((&steering.file, router)),
+            RouterConfig::None => None,
+        });
+        of_shapers
+            .chain(of_steering)
+            .filter_map(|(file, router)| {
+                let error = router.password.reveal().err()?;
+                Some(Issue::new("router.password", error.to_string()).in_file(file))
+            })
+            .collect()
+    }
+}
+
+/// Something about a file that is no mistake: a key without effect, another schema version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The file.
+    pub file: PathBuf,
+    /// The key path, dots between.
+    pub path: String,
+    /// What there is to know, without a full stop.
+    pub message: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.file.display(), self.path, self.message)
+    }
+}
+
+/// One file, on its own.
+#[derive(Clone, Debug)]
+pub struct FileConfig {
+    /// The autorate controller, if the file has one.
+    pub autorate: Option<AutorateConfig>,
+    steering: Option<SteeringFile>,
+    /// Where rows go.
+    pub sinks: SinkSource,
+    /// What is no mistake, but worth knowing.
+    pub notes: Vec<Note>,
+}
+
+impl FileConfig {
+    /// The steering controller, if the file has one. Its baseline does not know the other files yet.
+    pub fn steering(&self) -> Option<&SteeringConfig> {
+        self.steering.as_ref().map(|steering| &steering.config)
+    }
+}
+
+/// Reads configuration files and puts them together.
+///
+/// # Errors
+///
+/// Everything that is wrong with any of the files, those that cannot be read included, and what does not fit
+/// together: two controllers of one kind for one WAN.
+pub fn load(files: &[PathBuf]) -> Result<Config, Vec<Issue>> {
+    let mut configs = Vec::new();
+    let mut issues = Vec::new();
+    for file in files {
+        match std::fs::read_to_string(file) {
+            Ok(text) => match parse(&text, file) {
+                Ok(config) => configs.push(config),
+                Err(found) => issues.extend(found),
+            },
+            Err(error) => {
+                issues.push(Issue::new("", format!("cannot be read: {error}")).in_file(file));
+            }
+        }
+    }
+    match combine(configs) {
+        Ok(config) if issues.is_empty() => Ok(config),
+        Ok(_) => Err(issues),
+        Err(found) => {
+            issues.extend(found);
+            Err(issues)
+        }
+    }
+}
+
+/// Puts files together.
+///
+/// # Errors
+///
+/// Two autorate controllers for one WAN, or two steering controllers that watch one WAN.
+pub fn combine(files: Vec<FileConfig>) -> Result<Config, Vec<Issue>> {
+    let mut config = Config { autorate: vec![], steering: vec![], sinks: vec![], notes: vec![] };
+    let mut issues = Vec::new();
+    let mut steering_files = Vec::new();
+    for file in files {
+        config.sinks.push(file.sinks);
+        config.notes.extend(file.notes);
+        if let Some(autorate) = file.autorate {
+            let wan = &autorate.wan_name;
+            if let Some(first) = config.autorate.iter().find(|other| other.wan_name == *wan) {
+                issues.push(twice("wan_name", wan, "autorate", &first.file, &autorate.file));
+            }
+            config.autorate.push(autorate);
+        }
+        steering_files.extend(file.steering);
+    }
+    for SteeringFile { config: mut steering, baseline_is_default } in steering_files {
+        let wan = &steering.policy.primary_wan;
+        if let Some(first) = config.steering.iter().find(|other| other.policy.primary_wan == *wan) {
+            issues.push(twice(
+                "topology.primary_wan",
+                wan,
+                "steering",
+                &first.file,
+                &steering.file,
+            ));
+        }
+        if baseline_is_default && config.autorate.iter().any(|autorate| autorate.wan_name == *wan) {
+            steering.baseline = BaselineSource::InProcess(wan.clone());
+        }
+        config.steering.push(steering);
+    }
+    if issues.is_empty() { Ok(config) } else { Err(issues) }
+}
+
+fn twice(path: &str, wan: &str, controller: &str, first: &Path, second: &Path) -> Issue {
+    let accepted = format!(
+        "a WAN without {controller} controller ({} has one for it already)",
+        first.display()
+    );
+    Issue { stricter: true, ..Issue::value(path, format!("{wan:?}"), accepted) }.in_file(second)
+}
+
+/// Reads the text of one configuration file. `file` is named in issues and not opened.
+///
+/// # Errors
+///
+/// Everything that is wrong with the text: its YAML syntax with line and column, or else every key that is
+/// missing, unknown or not accepted.
+///
+/// ```
+/// let issues = wanctl::config::parse("wan_nam: cable", "wan.yaml".as_ref()).unwrap_err();
+/// assert!(issues[0].to_string().starts_with("wan.yaml: no controller"));
+/// ```
+pub fn parse(text: &str, file: &Path) -> Result<FileConfig, Vec<Issue>> {
+    let map = document(text).map_err(|issue| vec![issue.in_file(file)])?;
+    let reader = Reader::default();
+    let config = resolve(&reader.root(&map), &map, file);
+    let (mut issues, notes) = reader.finish(&map, file);
+    match config {
+        Some(config) if issues.is_empty() => Ok(FileConfig { notes, ..config }),
+        _ => {
+            if issues.is_empty() {
+                issues.push(Issue::new("", "is not a complete configuration").in_file(file));
+            }
+            Err(issues)
+        }
+    }
+}
+
+/// The sections that only steering has.
+const STEERING_SECTIONS: [&str; 9] = [
+    "topology",
+    "mangle_rule",
+    "measurement",
+    "state",
+    "thresholds",
+    "cake_state_sources",
+    "cake_queues",
+    "mode",
+    "confidence",
+];
+
+fn document(text: &str) -> Result<Mapping, Issue> {
+    let syntax = |error: serde_yaml::Error| Issue::new("", format!("not valid YAML: {error}"));
+    let mut value: Value = serde_yaml::from_str(text).map_err(syntax)?;
+    value.apply_merge().map_err(syntax)?;
+    match value {
+        Value::Mapping(map) => Ok(map),
+        _ => Err(Issue::new("", "not a section of keys, as `wan_name: cable` would be")),
+    }
+}
+
+fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig> {
+    let shape = Shape::of(map);
+    let has_autorate = root.has("continuous_monitoring");
+    // Every section is asked for, so that all are known to the check for unknown keys.
+    let has_steering = STEERING_SECTIONS.iter().filter(|key| root.has(key)).count() > 0;
+    if !has_autorate && !has_steering {
+        let message = format!(
+            "no controller: neither continuous_monitoring (autorate) nor any of {} (steering)",
+            STEERING_SECTIONS.join(", ")
+        );
+        root.refuse("", message, false);
+    }
+    if let Some(version) = root.raw("schema_version").filter(|version| **version != "1.0") {
+        root.note("schema_version", format!("is {}; read as \"1.0\"", show(version)));
+    }
+    let sinks = destinations::read(root, file);
+    let autorate = has_autorate.then(|| autorate::read(root, shape, file));
+    let local_cake = matches!(
+        &autorate,
+        Some(Some(AutorateConfig { shaper: ShaperConfig::LinuxCake { .. }, .. }))
+    );
+    let steering = has_steering.then(|| steering::read(root, shape, file, local_cake));
+    if has_autorate && !has_steering && shape == Shape::New {
+        router::read_unused(root, shape);
+    }
+    let autorate = match autorate {
+        Some(autorate) => Some(autorate?),
+        None => None,
+    };
+    let steering = match steering {
+        Some(steering) => Some(steering?),
+        None => None,
+    };
+    let mut config = FileConfig { autorate, steering, sinks, notes: Vec::new() };
+    let snapshot = snapshot(map, shape, &config).ok()?;
+    if let Some(autorate) = &mut config.autorate {
+        autorate.snapshot = snapshot.clone();
+    }
+    if let Some(steering) = &mut config.steering {
+        steering.config.snapshot = snapshot;
+    }
+    Some(config)
+}
+
+/// The file's operational parameters: as written, and in a file of the new shape with its defaults.
+fn snapshot(map: &Mapping, shape: Shape, config: &FileConfig) -> Result<Snapshot, SnapshotError> {
+    let mut raw = Map::new();
+    for section in ["continuous_monitoring", "thresholds", "topology"] {
+        if let Some(value) = map.get(section) {
+            let value = serde_json::to_value(value);
+            raw.insert(section.to_owned(), value.map_err(|_| SnapshotError(section.to_owned()))?);
+        }
+    }
+    if shape == Shape::New {
+        if let Some(autorate) = &config.autorate {
+            let zones = &autorate.policy.download.zones;
+            for (key, limit) in [("target_bloat_ms", zones.target), ("warn_bloat_ms", zones.warn)] {
+                snapshot::fill(&mut raw, &["continuous_monitoring", "thresholds", key], limit);
+            }
+        }
+        if let Some(steering) = config.steering() {
+            let limits = &steering.policy.thresholds;
+            for (key, limit) in [
+                ("bad_threshold_ms", limits.bad_threshold_ms),
+                ("recovery_threshold_ms", limits.recovery_threshold_ms),
+                ("green_rtt_ms", limits.green_rtt_ms),
+                ("red_rtt_ms", limits.red_rtt_ms),
+            ] {
+                snapshot::fill(&mut raw, &["thresholds", key], limit.into());
+            }
+        }
+    }
+    Snapshot::of(&raw)
+}
+
+/// Seconds that were checked to be in a range, as a duration.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
