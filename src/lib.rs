@@ -2,6 +2,8 @@
 
 pub mod autorate;
 pub mod measure;
+pub mod router;
+pub mod shaper;
 pub mod steering;
 pub mod units;
 

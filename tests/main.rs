@@ -1,3 +1,4 @@
 //! Tests.
 
 mod measure;
+mod shaper;
