@@ -4,6 +4,8 @@ pub mod autorate;
 pub mod signal;
 pub mod measure;
 pub mod config;
+pub mod router;
+pub mod shaper;
 pub mod steering;
 pub mod units;
 

@@ -8,3 +8,5 @@ mod vectors;
 
 mod config;
 mod vectors_config;
+mod measure;
+mod shaper;
