@@ -13,9 +13,6 @@ use wanctl_sink::{FaultClass, SinkError};
 
 use crate::fault::failed;
 
-/// How long opening waits for a process that has the file locked.
-const OPEN_WAIT: Duration = Duration::from_secs(1);
-
 /// "wanc" in ASCII, in the header of each file that is ours.
 const APPLICATION_ID: i32 = 0x7761_6e63;
 
@@ -34,7 +31,8 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
 }
 
 /// Opens the history at an absolute path for writing, and creates it and its folder where missing.
-pub(crate) fn open(path: &Path) -> Result<Connection, SinkError> {
+/// Waits this long for a process that has the file locked.
+pub(crate) fn open(path: &Path, wait: Duration) -> Result<Connection, SinkError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| {
             SinkError::io(&format!("can't create folder {}", folder.display()), error)
@@ -46,7 +44,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, SinkError> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let doing = format!("can't open {}", path.display());
     let mut db = Connection::open_with_flags(path, flags).map_err(|e| failed(&doing, e))?;
-    db.busy_timeout(OPEN_WAIT).map_err(|e| failed(&doing, e))?;
+    db.busy_timeout(wait).map_err(|e| failed(&doing, e))?;
     // Until it is known to be ours and readable, nothing in the file or its log may change.
     keep_log(&db, true).map_err(|e| failed(&doing, e))?;
     let owner = owner(&db, path)?;

@@ -27,3 +27,32 @@ pub(crate) fn class(error: &Error) -> FaultClass {
         _ => FaultClass::Bug,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn result_codes_fall_into_the_class_that_calls_for_the_right_answer() {
+        for (code, expected) in [
+            (ffi::SQLITE_BUSY, FaultClass::Transient),
+            (ffi::SQLITE_BUSY_SNAPSHOT, FaultClass::Transient),
+            (ffi::SQLITE_LOCKED, FaultClass::Transient),
+            (ffi::SQLITE_IOERR_WRITE, FaultClass::Transient),
+            (ffi::SQLITE_FULL, FaultClass::Resource),
+            (ffi::SQLITE_NOMEM, FaultClass::Resource),
+            (ffi::SQLITE_CORRUPT_INDEX, FaultClass::Corrupt),
+            (ffi::SQLITE_NOTADB, FaultClass::Corrupt),
+            (ffi::SQLITE_READONLY, FaultClass::Config),
+            (ffi::SQLITE_CANTOPEN, FaultClass::Config),
+            (ffi::SQLITE_PERM, FaultClass::Config),
+            (ffi::SQLITE_INTERRUPT, FaultClass::Cancelled),
+            (ffi::SQLITE_MISUSE, FaultClass::Bug),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(class(&error), expected, "{error}");
+        }
+    }
+}

@@ -13,14 +13,14 @@ use crate::database::{self, Identity};
 
 /// Opens the history at this path; a file that turns out to be no database, or a damaged one, is moved
 /// aside first.
-pub(crate) fn open_sound(path: &Path, sink: &str) -> Result<Connection, SinkError> {
+pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Connection, SinkError> {
     let identity = database::identity(path);
-    match database::open(path) {
+    match database::open(path, wait) {
         Err(error) if error.class == FaultClass::Corrupt => {
             if let Some(identity) = identity {
                 set_aside(path, identity, sink, &error)?;
             }
-            database::open(path)
+            database::open(path, wait)
         }
         opened => opened,
     }

@@ -41,12 +41,12 @@ impl SqliteWriter {
             store: None,
             retention: Retention::new(config.retention_days),
         };
-        writer.store()?;
+        writer.store(LOCK_WAIT)?;
         Ok(writer)
     }
 
     /// The file that has this path now, opened again if it is another one than before.
-    fn store(&mut self) -> Result<&mut Store, SinkError> {
+    fn store(&mut self, wait: Duration) -> Result<&mut Store, SinkError> {
         let now = database::identity(&self.path);
         let store = match self.store.take() {
             Some(store) if now == Some(store.identity) => store,
@@ -60,7 +60,7 @@ impl SqliteWriter {
                     // The old file's log, left beside a new file, would be taken for that one's.
                     let _ = checkpoint(&old.db);
                 }
-                let db = quarantine::open_sound(&self.path, &self.sink)?;
+                let db = quarantine::open_sound(&self.path, &self.sink, wait)?;
                 let identity = database::identity(&self.path).ok_or_else(|| {
                     let message = format!("{} vanished while it was opened", self.path.display());
                     SinkError::new(FaultClass::Transient, message)
@@ -99,7 +99,7 @@ impl SinkWriter for SqliteWriter {
         if deadline.is_over() {
             return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
         }
-        let store = match self.store() {
+        let store = match self.store(lock_wait(deadline)) {
             Ok(store) => store,
             Err(error) => return Written::Failed(error),
         };
@@ -123,7 +123,7 @@ impl SinkWriter for SqliteWriter {
     }
 
     fn probe(&mut self, deadline: Deadline) -> Result<(), SinkError> {
-        let store = self.store()?;
+        let store = self.store(lock_wait(deadline))?;
         // Taking the write lock and giving it back shows that a write would go through.
         let probed = begin(&store.db, deadline).and_then(Transaction::rollback);
         probed.map_err(|error| self.failed("write to", error))
@@ -132,7 +132,7 @@ impl SinkWriter for SqliteWriter {
     /// Every commit is on disk already, so only the log is left to be put into the file.
     fn close(&mut self, deadline: Deadline) -> Result<(), SinkError> {
         let Some(Store { db, .. }) = self.store.take() else { return Ok(()) };
-        let wait = db.busy_timeout(deadline.remaining().min(LOCK_WAIT));
+        let wait = db.busy_timeout(lock_wait(deadline));
         match wait.and_then(|()| checkpoint(&db)).and_then(|()| db.close().map_err(|(_, e)| e)) {
             // A reader is still at it, and will find everything in the log.
             Err(error) if class(&error) == FaultClass::Transient => Ok(()),
@@ -183,9 +183,14 @@ impl Store {
     }
 }
 
+/// How long a call with this deadline waits for another process.
+fn lock_wait(deadline: Deadline) -> Duration {
+    deadline.remaining().min(LOCK_WAIT)
+}
+
 /// Begins a transaction that can write, and waits for other processes a while.
 fn begin(db: &Connection, deadline: Deadline) -> rusqlite::Result<Transaction<'_>> {
-    db.busy_timeout(deadline.remaining().min(LOCK_WAIT))?;
+    db.busy_timeout(lock_wait(deadline))?;
     Transaction::new_unchecked(db, TransactionBehavior::Immediate)
 }
 

@@ -29,7 +29,16 @@ fn writers_that_create_the_file_together_agree() {
     std::thread::scope(|scope| {
         for s in 0..4 {
             let (folder, schema) = (&folder, &schema);
-            scope.spawn(move || write(&mut *folder.open(), &[rtt(schema, second(s), s as f64)]));
+            scope.spawn(move || {
+                // One that meets another half way is told to try again, as the pipeline does.
+                let mut writer = loop {
+                    match folder.try_open() {
+                        Ok(writer) => break writer,
+                        Err(error) => assert_eq!(error.class, FaultClass::Transient, "{error}"),
+                    }
+                };
+                write(&mut *writer, &[rtt(schema, second(s), s as f64)]);
+            });
         }
     });
     assert_eq!(folder.values(), [3.0, 2.0, 1.0, 0.0]);
