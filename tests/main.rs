@@ -1,4 +1,5 @@
 //! The one test binary; each module is an area.
 
+// `cfg(test)` tells clippy that the helpers in there may unwrap and print, as tests may.
 #[cfg(test)]
 mod vectors;
