@@ -12,7 +12,10 @@ pub fn ewma(current: f64, sample: f64, alpha: f64) -> f64 {
 
 /// How much of `elapsed_seconds` counts: 0 to [`MAX_CREDITED_SECONDS`], and 0 for what is not a number.
 pub fn credited_seconds(elapsed_seconds: f64) -> f64 {
-    elapsed_seconds.max(0.0).min(MAX_CREDITED_SECONDS)
+    if elapsed_seconds.is_nan() {
+        return 0.0;
+    }
+    elapsed_seconds.clamp(0.0, MAX_CREDITED_SECONDS)
 }
 
 /// The weight of a sample after `elapsed_seconds`, if it is `nominal_alpha` after `nominal_seconds`.

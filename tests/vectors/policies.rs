@@ -84,7 +84,10 @@ pub(crate) fn steering(yaml: &Value) -> steering::Policy {
 /// The limits of a `thresholds` section.
 pub(crate) fn steering_thresholds(thresholds: &Value) -> Thresholds {
     let limit = |key: &str, default: f64| or(&thresholds[key], default);
-    let count = |key: &str, default: i64| thresholds[key].as_i64().unwrap_or(default);
+    let count = |key: &str, default| match &thresholds[key] {
+        Value::Null => default,
+        value => value.as_i64().unwrap(),
+    };
     let bounds = &thresholds["baseline_rtt_bounds"];
     Thresholds {
         bad_threshold_ms: limit("bad_threshold_ms", 25.0),
