@@ -137,13 +137,13 @@ fn a_missing_section_is_reported_key_by_key() {
     check_issues(
         "continuous_monitoring: { reflectors: [1.1.1.1] }",
         expect![[r#"
-        wan.yaml: wan_name: missing; accepted: 1 to 64 letters, digits, `_`, `.` or `-`
-        wan.yaml: continuous_monitoring.download.ceiling_mbps: missing; accepted: a number, 0.1 to 100000 Mbit/s
-        wan.yaml: continuous_monitoring.download.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s
-        wan.yaml: continuous_monitoring.upload.ceiling_mbps: missing; accepted: a number, 0.1 to 100000 Mbit/s
-        wan.yaml: continuous_monitoring.upload.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s
-        wan.yaml: shaper.type: missing; accepted: dry_run, linux_cake
-    "#]],
+            wan.yaml: wan_name: missing; accepted: 1 to 64 letters, digits, `_`, `.` or `-`
+            wan.yaml: continuous_monitoring.download.ceiling_mbps: missing; accepted: a number, 0.1 to 100000 Mbit/s
+            wan.yaml: continuous_monitoring.download.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s, or a floor for each zone, from floor_green_mbps to floor_red_mbps
+            wan.yaml: continuous_monitoring.upload.ceiling_mbps: missing; accepted: a number, 0.1 to 100000 Mbit/s
+            wan.yaml: continuous_monitoring.upload.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s, or a floor for each zone, from floor_green_mbps to floor_red_mbps
+            wan.yaml: shaper.type: missing; accepted: dry_run, linux_cake
+        "#]],
     );
 }
 
@@ -153,9 +153,9 @@ fn a_misspelt_key_is_reported_with_the_nearest_known_one() {
     check_issues(
         &text,
         expect![[r#"
-        wan.yaml: continuous_monitoring.download.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s
-        wan.yaml: continuous_monitoring.download.flor_mbps: unknown key; did you mean `floor_mbps`? (accepted: ceiling_mbps, factor_down, factor_down_yellow, floor_green_mbps, floor_mbps, floor_red_mbps, floor_soft_red_mbps, floor_yellow_mbps, green_required, step_up_mbps)
-    "#]],
+            wan.yaml: continuous_monitoring.download.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s, or a floor for each zone, from floor_green_mbps to floor_red_mbps
+            wan.yaml: continuous_monitoring.download.flor_mbps: unknown key; did you mean `floor_mbps`? (accepted: ceiling_mbps, factor_down, factor_down_yellow, floor_green_mbps, floor_mbps, floor_red_mbps, floor_soft_red_mbps, floor_yellow_mbps, green_required, step_up_mbps)
+        "#]],
     );
 }
 
@@ -172,6 +172,12 @@ fn a_syntax_error_has_line_and_column() {
 #[test]
 fn a_key_given_twice_is_an_error() {
     check_issues(
+        "router:\n  host: a\n  host: b\n",
+        expect![[r#"
+        wan.yaml: not valid YAML: router: duplicate entry with key "host" at line 2 column 3
+    "#]],
+    );
+    check_issues(
         "wan_name: a\nwan_name: b\n",
         expect![[r#"
         wan.yaml: not valid YAML: duplicate entry with key "wan_name"
@@ -184,8 +190,13 @@ fn a_file_without_a_controller_says_what_makes_one() {
     check_issues(
         "wan_name: a\n",
         expect![[r#"
-        wan.yaml: no controller: neither continuous_monitoring (autorate) nor any of topology, mangle_rule, measurement, state, thresholds, cake_state_sources, cake_queues, mode, confidence (steering)
-        wan.yaml: wan_name: unknown key (accepted: cake_queues, cake_state_sources, confidence, continuous_monitoring, mangle_rule, measurement, metrics, mode, schema_version, sinks, state, storage, thresholds, topology)
+            wan.yaml: no controller: neither continuous_monitoring (autorate) nor any of topology, mangle_rule, measurement, state, thresholds, cake_state_sources, cake_queues, mode, confidence (steering)
+        "#]],
+    );
+    check_issues(
+        "continous_monitoring: {}",
+        expect![[r#"
+        wan.yaml: no controller: neither continuous_monitoring (autorate) nor any of topology, mangle_rule, measurement, state, thresholds, cake_state_sources, cake_queues, mode, confidence (steering); did you mean `continuous_monitoring`?
     "#]],
     );
     check_issues(
@@ -211,7 +222,7 @@ fn storage_beside_sinks_says_which_to_remove() {
 fn keys_without_effect_are_noted() {
     let notes = lines(&read(ORIGINAL).unwrap().notes);
     expect![[r#"
-        wan.yaml: lock_file: accepted for compatibility; no lock is taken, only its folder and name place state
+        wan.yaml: lock_file: accepted for compatibility; no lock is taken
         wan.yaml: lock_timeout: accepted for compatibility, has no effect
         wan.yaml: logging.main_log: accepted for compatibility, has no effect
         wan.yaml: logging.debug_log: accepted for compatibility, has no effect
@@ -219,7 +230,8 @@ fn keys_without_effect_are_noted() {
         wan.yaml: router.ssh_key: accepted for compatibility, has no effect
         wan.yaml: topology.primary_wan_config: accepted for compatibility, has no effect
         wan.yaml: state.history_size: accepted for compatibility, has no effect
-    "#]].assert_eq(&notes);
+    "#]]
+    .assert_eq(&notes);
 }
 
 #[test]
@@ -373,6 +385,23 @@ fn the_original_storage_section_switches_history_off_or_places_it() {
     let place = |path: &str, retention_days| Storage::Path { path: path.into(), retention_days };
     assert_eq!(storage("{ retention_days: 30 }"), Ok(place("/var/lib/wanctl/metrics.db", 30)));
     assert_eq!(storage("{ db_path: /x.db }"), Ok(place("/x.db", 7)));
+}
+
+#[test]
+fn the_sinks_section_is_handed_on_as_it_stands() {
+    let config = read(&format!("{SHORT}sinks: {{ history: {{ type: sqlite }} }}\n")).unwrap();
+    let sinks: serde_json::Value = config.sinks.sinks.unwrap().read().unwrap();
+    assert_eq!(sinks, serde_json::json!({ "history": { "type": "sqlite" } }));
+}
+
+#[test]
+fn a_file_of_the_original_shape_is_recorded_as_written() {
+    let config = read(ORIGINAL).unwrap();
+    let snapshot = config.autorate.unwrap().snapshot.labels(Trigger::Reload);
+    assert_eq!(
+        label_text(&snapshot).unwrap(),
+        r#"{"trigger": "reload", "autorate": {"baseline_rtt_initial": 24, "download_ceiling_mbps": 940, "upload_ceiling_mbps": 38, "target_bloat_ms": 12, "warn_bloat_ms": 45}, "steering": {"bad_threshold_ms": null, "recovery_threshold_ms": null, "green_rtt_ms": null, "red_rtt_ms": null, "primary_wan": "cable", "alternate_wan": "lte"}}"#
+    );
 }
 
 #[test]

@@ -310,6 +310,21 @@ impl<T: Copy> Accept for OneOf<T> {
     }
 }
 
+/// A kind whose message names what may stand there under other keys.
+pub(super) struct Or<A>(pub(super) A, pub(super) &'static str);
+
+impl<A: Accept> Accept for Or<A> {
+    type Value = A::Value;
+
+    fn accepted(&self) -> String {
+        format!("{}, or {}", self.0.accepted(), self.1)
+    }
+
+    fn read(&self, found: &Value) -> Result<A::Value, Refused> {
+        self.0.read(found)
+    }
+}
+
 /// A value as a message quotes it.
 pub(super) fn show(value: &Value) -> String {
     match value {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::accept::{Flag, Host, Hosts, IDENTIFIER, Num, OneOf, Targets, Text, number, whole};
+use super::accept::{Flag, Host, Hosts, IDENTIFIER, Num, OneOf, Or, Targets, Text, number, whole};
 use super::household::{self, int, state_file_beside};
 use super::section::Section;
 use super::shaper::{self, ShaperConfig};
@@ -256,7 +256,10 @@ fn floors(section: &Section<'_>, side: Side) -> Option<Vec<(&'static str, Number
             section.note("floor_mbps", "has no effect beside floor_green_mbps");
         }
     } else {
-        match unchecked.need("floor_mbps", &floor) {
+        match unchecked.need(
+            "floor_mbps",
+            &Or(floor, "a floor for each zone, from floor_green_mbps to floor_red_mbps"),
+        ) {
             Some(rate) => floors.push(("floor_mbps", rate)),
             None => complete = false,
         }

@@ -14,10 +14,7 @@ pub(super) fn read(root: &Section<'_>, shape: Shape) -> Option<String> {
     let needed = shape.is_original();
     let lock_file = shape.needed(root, "lock_file", &Text);
     if lock_file.is_some() {
-        root.note(
-            "lock_file",
-            "accepted for compatibility; no lock is taken, only its folder and name place state",
-        );
+        root.note("lock_file", "accepted for compatibility; no lock is taken");
     }
     root.no_effect("lock_timeout", &whole(1, 3_600, "s"), needed);
     let logging = root.section("logging");

@@ -80,7 +80,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use serde_yaml::{Mapping, Value};
-use wanctl_sink::Issue;
+use wanctl_sink::{Issue, nearest};
 
 pub use autorate::AutorateConfig;
 pub use destinations::{
@@ -260,6 +260,10 @@ fn twice(path: &str, wan: &str, controller: &str, first: &Path, second: &Path) -
 /// ```
 pub fn parse(text: &str, file: &Path) -> Result<FileConfig, Vec<Issue>> {
     let map = document(text).map_err(|issue| vec![issue.in_file(file)])?;
+    if let Some(issue) = no_controller(&map) {
+        // Which keys are known depends on the controllers, so there is no more to say.
+        return Err(vec![issue.in_file(file)]);
+    }
     let reader = Reader::default();
     let config = resolve(&reader.root(&map), &map, file);
     let (mut issues, notes) = reader.finish(&map, file);
@@ -297,18 +301,28 @@ fn document(text: &str) -> Result<Mapping, Issue> {
     }
 }
 
+fn no_controller(map: &Mapping) -> Option<Issue> {
+    let mut sections = vec!["continuous_monitoring"];
+    sections.extend(STEERING_SECTIONS);
+    if sections.iter().any(|section| map.contains_key(*section)) {
+        return None;
+    }
+    let mut message = format!(
+        "no controller: neither continuous_monitoring (autorate) nor any of {} (steering)",
+        STEERING_SECTIONS.join(", ")
+    );
+    let meant = |key: &Value| nearest(key.as_str()?, &["continuous_monitoring", "topology"]);
+    if let Some(near) = map.keys().find_map(meant) {
+        message.push_str(&format!("; did you mean `{near}`?"));
+    }
+    Some(Issue::new("", message))
+}
+
 fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig> {
     let shape = Shape::of(map);
     let has_autorate = root.has("continuous_monitoring");
     // Every section is asked for, so that all are known to the check for unknown keys.
     let has_steering = STEERING_SECTIONS.iter().filter(|key| root.has(key)).count() > 0;
-    if !has_autorate && !has_steering {
-        let message = format!(
-            "no controller: neither continuous_monitoring (autorate) nor any of {} (steering)",
-            STEERING_SECTIONS.join(", ")
-        );
-        root.refuse("", message, false);
-    }
     if let Some(version) = root.raw("schema_version").filter(|version| **version != "1.0") {
         root.note("schema_version", format!("is {}; read as \"1.0\"", show(version)));
     }

@@ -176,7 +176,8 @@ impl<'r> Section<'r> {
     pub(super) fn need<A: Accept>(&self, key: &'static str, kind: &A) -> Option<A::Value> {
         if self.raw(key).is_none_or(Value::is_null) {
             if !matches!(self.found, Found::Refused) {
-                self.refuse(key, format!("missing; accepted: {}", kind.accepted()), false);
+                let message = format!("missing; accepted: {}", kind.accepted());
+                self.reader.push(Issue::new(join(&self.path, key), message));
             }
             return None;
         }
