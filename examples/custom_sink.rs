@@ -15,8 +15,8 @@ use serde::Deserialize;
 use wanctl::autorate::{Observation, Probe};
 use wanctl::runner::AutorateRunner;
 use wanctl::sink::{
-    Batch, Deadline, Issue, OpenContext, Pipeline, PipelineOptions, Registry, SinkConfig, SinkError,
-    SinkSpec, SinkWriter, Timestamp, Written, register_sink,
+    Batch, Deadline, Issue, OpenContext, Pipeline, PipelineOptions, Registry, SinkConfig,
+    SinkError, SinkSpec, SinkWriter, Timestamp, Written, register_sink,
 };
 
 /// `settings:`
@@ -54,7 +54,8 @@ struct Statsd {
 impl SinkWriter for Statsd {
     fn write(&mut self, batch: &Batch<'_>, _: Deadline) -> Written {
         for row in batch.rows() {
-            let line = format!("{}{}.{}:{}|g", self.prefix, row.metric().name, row.wan(), row.value);
+            let line =
+                format!("{}{}.{}:{}|g", self.prefix, row.metric().name, row.wan(), row.value);
             if let Err(error) = self.socket.send(line.as_bytes()) {
                 return Written::Failed(SinkError::io("send", error));
             }
@@ -82,7 +83,8 @@ fn main() -> anyhow::Result<()> {
     let specs = SinkSpec::parse_yaml(&sinks, &registry).map_err(say)?;
     let pipeline = Pipeline::start(specs, PipelineOptions::default()).map_err(say)?;
 
-    let config = wanctl::config::parse(include_str!("../config/quickstart.yaml"), "quickstart".as_ref());
+    let config =
+        wanctl::config::parse(include_str!("../config/quickstart.yaml"), "quickstart".as_ref());
     let policy = config.map_err(say)?.autorate.context("no autorate controller")?.policy;
     let mut runner = AutorateRunner::new("wan1", policy, pipeline.sink())?;
     let observation = Observation { probe: Probe::Icmp(23.4), elapsed_seconds: 0.05 };

@@ -44,7 +44,9 @@ fn main() -> anyhow::Result<()> {
     }
 
     let records = memory.records();
-    for transition in records.iter().filter(|r| r.labels.as_deref().is_some_and(|l| l.contains("reason"))) {
+    for transition in
+        records.iter().filter(|r| r.labels.as_deref().is_some_and(|l| l.contains("reason")))
+    {
         let second = transition.at.mono_nanos as f64 / 1e9;
         println!("{second:>6.2} s  {}", transition.labels.as_deref().unwrap_or_default());
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 use wanctl::sink::{
-    Frame, Issue, Kind, Metric, Pipeline, PipelineOptions, Registry, Rollup, Schema, Series, SinkSpec,
-    Timestamp, Unit,
+    Frame, Issue, Kind, Metric, Pipeline, PipelineOptions, Registry, Rollup, Schema, Series,
+    SinkSpec, Timestamp, Unit,
 };
 
 /// What we measure: declared once, with everything a sink wants to know of it.
@@ -51,7 +51,11 @@ fn main() -> anyhow::Result<()> {
         println!("{}: {} of {} rows delivered", stats.name, stats.delivered, stats.offered);
     }
     let text = std::fs::read_to_string(&path)?;
-    println!("{} lines, the first: {}", text.lines().count(), text.lines().next().unwrap_or_default());
+    println!(
+        "{} lines, the first: {}",
+        text.lines().count(),
+        text.lines().next().unwrap_or_default()
+    );
     Ok(())
 }
 

@@ -28,8 +28,9 @@ fn main() -> anyhow::Result<()> {
     let specs = SinkSpec::parse_yaml(&sinks, &registry).map_err(say)?;
     let pipeline = Pipeline::start(specs, PipelineOptions::default()).map_err(say)?;
 
-    let config = wanctl::config::parse(include_str!("../config/quickstart.yaml"), "quickstart".as_ref());
-    let policy = config.map_err(say)?.steering.context("no steering controller")?.policy;
+    let config =
+        wanctl::config::parse(include_str!("../config/quickstart.yaml"), "quickstart".as_ref());
+    let policy = config.map_err(say)?.steering().context("no steering controller")?.policy.clone();
     let mut runner = SteeringRunner::new(policy, pipeline.sink())?;
     for step in 0..60_u32 {
         let second = f64::from(step) * 0.5;
@@ -54,7 +55,13 @@ fn main() -> anyhow::Result<()> {
     }
     pipeline.shutdown(Duration::from_secs(3));
 
-    let query = Query { from: START, to: START + 60, metrics: vec!["wanctl_steering_enabled".into()], wan: None, limit: None };
+    let query = Query {
+        from: START,
+        to: START + 60,
+        metrics: vec!["wanctl_steering_enabled".into()],
+        wan: None,
+        limit: None,
+    };
     for row in History::open(&path)?.query(&query)?.iter().rev() {
         if let Some(labels) = &row.labels {
             println!("{} {} {labels}", row.metric_name, row.value);

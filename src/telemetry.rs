@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use wanctl_sink::{
-    Admission, Details, Event, Frame, Kind, Metric, MetricsSink, Rollup, Schema, SchemaError, Series,
-    StateNames, Timestamp, Unit,
+    Admission, Details, Event, Frame, Kind, Metric, MetricsSink, Rollup, Schema, SchemaError,
+    Series, StateNames, Timestamp, Unit,
 };
 
 use crate::units::quantise_ms;
@@ -26,7 +26,8 @@ const AUTORATE_PROBES: [&str; 6] = ["ICMP", "TCP", "PENDING", "GATEWAY_ONLY", "L
 const STEERING_PROBES: [&str; 4] = ["FRESH", "PENDING", "NO_BASELINE", "REFUSED"];
 
 /// Round-trip time, as measured.
-pub static RTT: Metric = gauge("wanctl_rtt_ms", Unit::Milliseconds, "Round-trip time to the reflectors");
+pub static RTT: Metric =
+    gauge("wanctl_rtt_ms", Unit::Milliseconds, "Round-trip time to the reflectors");
 /// Round-trip time without load.
 pub static RTT_BASELINE: Metric =
     gauge("wanctl_rtt_baseline_ms", Unit::Milliseconds, "Round-trip time without load");
@@ -34,8 +35,11 @@ pub static RTT_BASELINE: Metric =
 pub static RTT_DELTA: Metric =
     gauge("wanctl_rtt_delta_ms", Unit::Milliseconds, "Round-trip time above the baseline");
 /// The download shaper's rate, as decided.
-pub static RATE_DOWNLOAD: Metric =
-    gauge("wanctl_rate_download_mbps", Unit::MegabitsPerSecond, "Rate decided for the download shaper");
+pub static RATE_DOWNLOAD: Metric = gauge(
+    "wanctl_rate_download_mbps",
+    Unit::MegabitsPerSecond,
+    "Rate decided for the download shaper",
+);
 /// The upload shaper's rate, as decided.
 pub static RATE_UPLOAD: Metric =
     gauge("wanctl_rate_upload_mbps", Unit::MegabitsPerSecond, "Rate decided for the upload shaper");
@@ -129,7 +133,12 @@ impl AutorateRecorder {
     }
 
     /// The frame of a step. Derived times are rounded as measurements are.
-    pub fn frame(&self, at: Timestamp, probe: autorate::Probe, decision: &autorate::Decision) -> Frame {
+    pub fn frame(
+        &self,
+        at: Timestamp,
+        probe: autorate::Probe,
+        decision: &autorate::Decision,
+    ) -> Frame {
         let times = [decision.rtt_ms, decision.baseline_ms, decision.delta_ms()];
         let [download, upload] = decision.directions();
         let rates = [download.rate.mbps(), upload.rate.mbps()];
@@ -156,7 +165,11 @@ impl AutorateRecorder {
     }
 
     /// The changes of zone in a step.
-    pub fn events(&self, at: Timestamp, decision: &autorate::Decision) -> impl Iterator<Item = Event> {
+    pub fn events(
+        &self,
+        at: Timestamp,
+        decision: &autorate::Decision,
+    ) -> impl Iterator<Item = Event> {
         decision.directions().into_iter().filter_map(move |direction| {
             let transition = direction.transition?;
             Some(Event {
@@ -226,7 +239,12 @@ impl SteeringRecorder {
     }
 
     /// The frame of a step, with the route as it is after the step.
-    pub fn frame(&self, at: Timestamp, decision: &steering::Decision, route: steering::Route) -> Frame {
+    pub fn frame(
+        &self,
+        at: Timestamp,
+        decision: &steering::Decision,
+        route: steering::Route,
+    ) -> Frame {
         let times = [decision.rtt_ms, decision.baseline_ms, decision.delta_ms];
         let probe = match decision.outcome {
             steering::Outcome::Stepped => 0,

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 use wanctl::config::{
-    BaselineSource, FileConfig, RouterConfig, Secret, ShaperConfig, Storage, Trigger, load, parse,
+    BaselineSource, Config, FileConfig, RouterConfig, Secret, ShaperConfig, Storage, Trigger, parse,
 };
-use wanctl::sink::{Issue, label_text};
+use wanctl::sink::{Issue, Registry, label_text};
 use wanctl::units::Rate;
+
+fn load(files: &[PathBuf]) -> Result<Config, Vec<Issue>> {
+    wanctl::config::load(files, &Registry::linked().unwrap())
+}
 
 const PLANTED: &str = "hunter2-planted";
 
@@ -343,7 +347,11 @@ fn the_quickstart_measures_decides_and_changes_nothing() {
     assert_eq!(steering.router, RouterConfig::None);
     assert!(!steering.policy.cake_aware);
     assert_eq!(steering.baseline, BaselineSource::InProcess("internet".to_owned()));
-    assert!(config.sinks[0].sinks.is_some());
+    assert_eq!(config.sinks.len(), 1);
+    assert_eq!(
+        (config.sinks[0].name.as_str(), config.sinks[0].kind.as_str()),
+        ("history", "sqlite")
+    );
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 // `cfg(test)` tells clippy that the helpers in there may unwrap and print, as tests may.
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod measure;
 #[cfg(test)]
-mod vectors;
-//! Tests.
-
-mod config;
-mod vectors_config;
-mod measure;
 mod shaper;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod vectors_config;

@@ -2,7 +2,6 @@
 //!
 //! Packets go to 127.0.0.0/8 only. A test that needs an ICMP socket says so and ends when there is none.
 #![expect(clippy::disallowed_methods, reason = "a test plays the control cycle, with its clock")]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers are part of the tests")]
 
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind,

@@ -1,5 +1,4 @@
 //! Shapers: what any user can see, and a real CAKE where `tests/lab/cake.sh` has made one.
-#![expect(clippy::print_stdout, reason = "the helpers are part of the tests")]
 
 use nix::unistd::geteuid;
 use std::env;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{invalid, log};
 use crate::daemon::{self, RunOptions};
+use crate::sink::Registry;
 use crate::{config, units};
 
 /// Arguments of `wanctl run`.
@@ -38,7 +39,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log::init(arguments.log_format, &arguments.log_level);
-    let config = config::load(&arguments.config).map_err(|issues| invalid(&issues))?;
+    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let config = config::load(&arguments.config, &registry).map_err(|issues| invalid(&issues))?;
     let options = RunOptions {
         duration: arguments.duration,
         dry_run: arguments.dry_run,

@@ -71,6 +71,7 @@ mod secret;
 mod section;
 mod shape;
 mod shaper;
+mod sinks;
 mod snapshot;
 mod steering;
 
@@ -80,7 +81,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use serde_yaml::{Mapping, Value};
-use wanctl_sink::{Issue, nearest};
+use wanctl_sink::{Issue, Registry, SinkSpec, nearest};
 
 pub use autorate::AutorateConfig;
 pub use destinations::{
@@ -104,8 +105,8 @@ pub struct Config {
     pub autorate: Vec<AutorateConfig>,
     /// The steering controllers, in the order of the files. No two watch one WAN.
     pub steering: Vec<SteeringConfig>,
-    /// Where rows go, file by file.
-    pub sinks: Vec<SinkSource>,
+    /// Where rows go. Sinks of one kind on one destination are one, whichever files name them.
+    pub sinks: Vec<SinkSpec>,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
 }
@@ -169,27 +170,30 @@ impl FileConfig {
     }
 }
 
-/// Reads configuration files and puts them together.
+/// Reads configuration files and puts them together. `registry` has the kinds that `sinks` may name.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with any of the files, those that cannot be read included, and what does not fit
 /// together: two controllers of one kind for one WAN.
-pub fn load(files: &[PathBuf]) -> Result<Config, Vec<Issue>> {
+pub fn load(files: &[PathBuf], registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut configs = Vec::new();
     let mut issues = Vec::new();
     for file in files {
         match std::fs::read_to_string(file) {
             Ok(text) => match parse(&text, file) {
                 Ok(config) => configs.push(config),
-                Err(found) => issues.extend(found),
+                Err(found) => {
+                    issues.extend(found);
+                    issues.extend(sink_issues(&text, file, registry));
+                }
             },
             Err(error) => {
                 issues.push(Issue::new("", format!("cannot be read: {error}")).in_file(file));
             }
         }
     }
-    match combine(configs) {
+    match combine(configs, registry) {
         Ok(config) if issues.is_empty() => Ok(config),
         Ok(_) => Err(issues),
         Err(found) => {
@@ -199,17 +203,27 @@ pub fn load(files: &[PathBuf]) -> Result<Config, Vec<Issue>> {
     }
 }
 
+/// What is wrong with the sinks of a file that has other mistakes too.
+fn sink_issues(text: &str, file: &Path, registry: &Registry) -> Vec<Issue> {
+    let Ok(map) = document(text) else { return Vec::new() };
+    // What this reader finds was reported before.
+    let source = destinations::read(&Reader::default().root(&map), file);
+    sinks::resolve(&[source], registry, &mut Vec::new()).err().unwrap_or_default()
+}
+
 /// Puts files together.
 ///
 /// # Errors
 ///
-/// Two autorate controllers for one WAN, or two steering controllers that watch one WAN.
-pub fn combine(files: Vec<FileConfig>) -> Result<Config, Vec<Issue>> {
+/// Two autorate controllers for one WAN, two steering controllers that watch one WAN, and everything
+/// that is wrong with the sinks.
+pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut config = Config { autorate: vec![], steering: vec![], sinks: vec![], notes: vec![] };
+    let mut sources = Vec::new();
     let mut issues = Vec::new();
     let mut steering_files = Vec::new();
     for file in files {
-        config.sinks.push(file.sinks);
+        sources.push(file.sinks);
         config.notes.extend(file.notes);
         if let Some(autorate) = file.autorate {
             let wan = &autorate.wan_name;
@@ -235,6 +249,10 @@ pub fn combine(files: Vec<FileConfig>) -> Result<Config, Vec<Issue>> {
             steering.baseline = BaselineSource::InProcess(wan.clone());
         }
         config.steering.push(steering);
+    }
+    match sinks::resolve(&sources, registry, &mut config.notes) {
+        Ok(sinks) => config.sinks = sinks,
+        Err(found) => issues.extend(found),
     }
     if issues.is_empty() { Ok(config) } else { Err(issues) }
 }

@@ -1,7 +1,6 @@
 //! Builds each controller with everything around it, and takes it down again.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 use wanctl_sink::{Issue, MetricsSink, Pipeline, Timestamp};
 
 use super::actuator::Actuator;
@@ -23,7 +22,9 @@ use super::status::Status;
 use super::wait::Event;
 use super::{RunError, RunOptions};
 use crate::autorate::{Probe, Zone};
-use crate::config::{AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger};
+use crate::config::{
+    AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger,
+};
 use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
 use crate::router::{self, Router};
 use crate::runner::{AutorateRunner, SteeringRunner};
@@ -169,7 +170,8 @@ impl Controllers {
                 slot.as_ref(),
                 || probe(readings.take(clock.now())),
                 |decision| {
-                    let rates = Rates { download: decision.download.rate, upload: decision.upload.rate };
+                    let rates =
+                        Rates { download: decision.download.rate, upload: decision.upload.rate };
                     target.set(rates);
                 },
             );
@@ -184,10 +186,7 @@ impl Controllers {
         baselines: &BTreeMap<String, Arc<Status>>,
     ) -> Result<(), RunError> {
         let wan = config.policy.primary_wan.as_str();
-        let router: Box<dyn Router> = Box::new(router::DryRun::new(
-            config.policy.primary_wan.clone(),
-            config.policy.alternate_wan.clone(),
-        ));
+        let router: Box<dyn Router> = Box::new(router::DryRun::new());
         info!(wan, router = router.describe(), "Steering starts.");
         let mut runner = SteeringRunner::new(config.policy.clone(), common.pipeline.sink())
             .map_err(|error| schema_error(&error))?;
@@ -230,7 +229,11 @@ impl Controllers {
         Ok(())
     }
 
-    fn start_prober(&mut self, config: ProbeConfig, common: &Common<'_>) -> Result<Readings, RunError> {
+    fn start_prober(
+        &mut self,
+        config: ProbeConfig,
+        common: &Common<'_>,
+    ) -> Result<Readings, RunError> {
         let (prober, readings) = Prober::start(config, common.origin)?;
         self.probers.push(prober);
         Ok(readings)
@@ -308,12 +311,14 @@ impl Control {
         let s = &self.status;
         let code = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed) as usize;
         let name = |names: &[&'static str], code: usize| *names.get(code).unwrap_or(&"?");
-        let link = format!("{}: rtt {} ms (base {}, +{})", self.name, s.rtt_ms, s.baseline_ms, s.delta_ms);
+        let link =
+            format!("{}: rtt {} ms (base {}, +{})", self.name, s.rtt_ms, s.baseline_ms, s.delta_ms);
         let decided = if self.is_steering {
             let route = if code(&s.second) == 1 { "alternate WAN" } else { "primary WAN" };
             format!("{} {route}", name(&Congestion::NAMES, code(&s.state)))
         } else {
-            let (down, up) = (name(&Zone::NAMES, code(&s.state)), name(&Zone::NAMES, code(&s.second)));
+            let (down, up) =
+                (name(&Zone::NAMES, code(&s.state)), name(&Zone::NAMES, code(&s.second)));
             format!("down {} Mbit/s {down}, up {} Mbit/s {up}", s.download_mbps, s.upload_mbps)
         };
         format!("{link}  {decided}")
@@ -321,10 +326,16 @@ impl Control {
 }
 
 /// Records the configuration in force: one row for each WAN of each controller.
-pub(super) fn record_snapshots(config: &Config, sink: &dyn MetricsSink, at: Timestamp, trigger: Trigger) {
+pub(super) fn record_snapshots(
+    config: &Config,
+    sink: &dyn MetricsSink,
+    at: Timestamp,
+    trigger: Trigger,
+) {
     for one in &config.autorate {
         let labels = one.snapshot.labels(trigger);
-        let _ = telemetry::record_config_snapshot(sink, at, &one.wan_name, telemetry::AUTORATE, labels);
+        let _ =
+            telemetry::record_config_snapshot(sink, at, &one.wan_name, telemetry::AUTORATE, labels);
     }
     for one in &config.steering {
         let labels = one.snapshot.labels(trigger);
@@ -409,14 +420,18 @@ fn probes(choice: Choice, interval: Duration, timeout: Duration, use_median: boo
 fn shaper(config: &AutorateConfig, options: &RunOptions) -> Result<Box<dyn Shaper>, RunError> {
     match &config.shaper {
         ShaperConfig::LinuxCake { download_interface, upload_interface } if !options.dry_run => {
-            let opened = shaper::LinuxCake::open(download_interface, upload_interface);
-            let cake = opened.map_err(|error| {
+            let refused = |error: shaper::ShaperError| {
                 let issue = Issue::new("shaper", error.to_string()).in_file(&config.file);
                 RunError::Config(vec![issue])
-            })?;
+            };
+            let mut cake =
+                shaper::LinuxCake::new(download_interface, upload_interface).map_err(refused)?;
+            // The first rates are set here, so that a missing permission is said before anything runs.
+            let (download, upload) = (config.policy.download.ceiling, config.policy.upload.ceiling);
+            cake.apply(Rates { download, upload }).map_err(refused)?;
             Ok(Box::new(cake))
         }
-        _ => Ok(Box::new(shaper::DryRun::new(config.wan_name.clone()))),
+        _ => Ok(Box::new(shaper::DryRun::new())),
     }
 }
 

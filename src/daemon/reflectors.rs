@@ -28,14 +28,19 @@ impl Discovery {
         tcp_targets: &[(String, u16)],
         fallback_to_local: bool,
     ) -> Result<Choice, MeasureError> {
-        let targets: Vec<String> = tcp_targets.iter().map(|(host, port)| authority(host, *port)).collect();
+        let targets: Vec<String> =
+            tcp_targets.iter().map(|(host, port)| authority(host, *port)).collect();
         let candidates = Candidates {
             reflectors: known(hosts, |one| resolve::reflectors(&[one]))?,
             tcp_targets: known(&targets, |one| resolve::tcp_targets(&[one])).unwrap_or_default(),
             gateways: if fallback_to_local { measure::default_gateways() } else { Vec::new() },
             fallback_to_local,
         };
-        if let Some((_, choice)) = self.known.iter().find(|(asked, _)| *asked == candidates) {
+        let same = |asked: &Candidates| {
+            asked.reflectors == candidates.reflectors
+                && asked.fallback_to_local == candidates.fallback_to_local
+        };
+        if let Some((_, choice)) = self.known.iter().find(|(asked, _)| same(asked)) {
             info!(wan = who, "Measuring: {}", choice.describe);
             return Ok(choice.clone());
         }

@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Reads a state that was kept. `None`, with a warning, for a file that can't be read or understood;
 /// without a warning when there is none.
-pub fn load(path: &Path) -> Option<State> {
+pub(super) fn load(path: &Path) -> Option<State> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -45,13 +45,13 @@ pub fn load(path: &Path) -> Option<State> {
 
 /// Writes the newest state now and then.
 #[derive(Debug)]
-pub struct Keeper {
+pub(super) struct Keeper {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 /// Where a controller leaves its newest state.
-pub type Slot = Arc<ArrayQueue<State>>;
+pub(super) type Slot = Arc<ArrayQueue<State>>;
 
 impl Keeper {
     /// Starts the thread.
@@ -59,7 +59,7 @@ impl Keeper {
     /// # Errors
     ///
     /// The system has no thread to give.
-    pub fn start(path: PathBuf) -> io::Result<(Self, Slot)> {
+    pub(super) fn start(path: PathBuf) -> io::Result<(Self, Slot)> {
         let slot: Slot = Arc::new(ArrayQueue::new(1));
         let stop = Arc::new(AtomicBool::new(false));
         let (newest, stopped) = (Arc::clone(&slot), Arc::clone(&stop));
@@ -90,7 +90,7 @@ impl Keeper {
     }
 
     /// Writes the newest state and ends the thread.
-    pub fn stop(self) {
+    pub(super) fn stop(self) {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
         let _ = self.thread.join();
@@ -99,7 +99,7 @@ impl Keeper {
 
 /// Publishes the baseline of another process's state file.
 #[derive(Debug)]
-pub struct Follower {
+pub(super) struct Follower {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -110,7 +110,7 @@ impl Follower {
     /// # Errors
     ///
     /// The system has no thread to give.
-    pub fn start(path: PathBuf, status: Arc<Status>) -> io::Result<Self> {
+    pub(super) fn start(path: PathBuf, status: Arc<Status>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("baseline".to_owned()).spawn(move || {
@@ -133,7 +133,7 @@ impl Follower {
     }
 
     /// Ends the thread.
-    pub fn stop(self) {
+    pub(super) fn stop(self) {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
         let _ = self.thread.join();
@@ -147,7 +147,8 @@ fn store(path: &Path, state: &State) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let mut file = fs::File::create(&temporary)?;
-    let written = file.write_all(to_json(state).to_string().as_bytes()).and_then(|()| file.sync_data());
+    let written =
+        file.write_all(to_json(state).to_string().as_bytes()).and_then(|()| file.sync_data());
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
@@ -172,7 +173,8 @@ fn to_json(state: &State) -> Value {
 fn from_json(value: &Value) -> Option<State> {
     let direction = |name: &str| {
         let section = value.get(name)?;
-        let streak = |key| section.get(key).and_then(Value::as_u64).map_or(0, |n| n.min(1 << 20) as u32);
+        let streak =
+            |key| section.get(key).and_then(Value::as_u64).map_or(0, |n| n.min(1 << 20) as u32);
         Some(DirectionState {
             green_streak: streak("green_streak"),
             soft_red_streak: streak("soft_red_streak"),
@@ -196,7 +198,12 @@ mod tests {
     fn state() -> State {
         let direction =
             DirectionState { green_streak: 3, soft_red_streak: 0, red_streak: 1, rate_bps: 5e6 };
-        State { download: direction, upload: direction, baseline_ms: Some(23.5), load_ms: Some(24.0) }
+        State {
+            download: direction,
+            upload: direction,
+            baseline_ms: Some(23.5),
+            load_ms: Some(24.0),
+        }
     }
 
     #[test]
@@ -208,7 +215,11 @@ mod tests {
         keeper.stop();
         assert_eq!(load(&path), Some(state()));
         assert_eq!(baseline_from_state(&fs::read_to_string(&path).unwrap()), Some(23.5));
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]

@@ -82,7 +82,14 @@ pub(super) fn log(journal: &Journal) {
         match entry {
             Entry::Zone(wan, direction, transition) => {
                 let (from, to) = (transition.from.as_str(), transition.to.as_str());
-                debug!(wan = &*wan, direction = direction.as_str(), from, to, "{}.", transition.reason);
+                debug!(
+                    wan = &*wan,
+                    direction = direction.as_str(),
+                    from,
+                    to,
+                    "{}.",
+                    transition.reason
+                );
             }
             Entry::Route(wan, transition) => {
                 let cause = transition.reason.as_str();

@@ -8,4 +8,4 @@ mod autorate;
 mod steering;
 
 pub use autorate::AutorateRunner;
-pub use steering::{SteeringRunner, RouteOutcome};
+pub use steering::{RouteOutcome, SteeringRunner};

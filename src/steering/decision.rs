@@ -102,6 +102,18 @@ pub enum Reason {
     ConfidenceLow,
 }
 
+impl Reason {
+    /// The name in labels and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::SamplesDegraded => "samples_degraded",
+            Reason::SamplesRecovered => "samples_recovered",
+            Reason::ConfidenceHigh => "confidence_high",
+            Reason::ConfidenceLow => "confidence_low",
+        }
+    }
+}
+
 /// A change of route that took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {

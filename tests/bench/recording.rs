@@ -38,7 +38,10 @@ fn main() {
     let database = folder.path().join("bench.db");
     let mut locker = Locker::start(&database);
     let pipeline = pipeline(&database, hz);
-    println!("{cycles} cycles, {} a second, database locked and unlocked at random", if hz > 0.0 { hz.to_string() } else { "as many as possible".into() });
+    println!(
+        "{cycles} cycles, {} a second, database locked and unlocked at random",
+        if hz > 0.0 { hz.to_string() } else { "as many as possible".into() }
+    );
     println!("{:<34} {:>9} {:>9} {:>9} {:>9}", "cost of a cycle, µs", "p50", "p99", "p99.9", "max");
     thread::scope(|scope| {
         let autorate = scope.spawn(|| autorate_cycles(pipeline.sink(), cycles, hz));
@@ -49,16 +52,23 @@ fn main() {
     let locks = locker.stop();
     for stats in pipeline.shutdown(Duration::from_secs(60)) {
         assert!(stats.is_balanced(), "{stats:?}");
-        println!("  {} of {} rows delivered, {} evicted, {} failed tries", stats.delivered, stats.offered, stats.evicted, stats.failures);
+        println!(
+            "  {} of {} rows delivered, {} evicted, {} failed tries",
+            stats.delivered, stats.offered, stats.evicted, stats.failures
+        );
     }
     println!("  the lock was taken {locks} times");
     report("autorate, no sink", autorate_cycles(Box::new(Fanout::default()), cycles, hz));
     report("steering, no sink", steering_cycles(Box::new(Fanout::default()), cycles, hz));
-    report("8 synchronous inserts, unlocked", synchronous_inserts(&folder.path().join("sync.db"), cycles.min(5_000)));
+    report(
+        "8 synchronous inserts, unlocked",
+        synchronous_inserts(&folder.path().join("sync.db"), cycles.min(5_000)),
+    );
 }
 
 fn pipeline(database: &Path, hz: f64) -> Pipeline {
-    let sinks = format!("history: {{ type: sqlite, settings: {{ path: '{}' }} }}", database.display());
+    let sinks =
+        format!("history: {{ type: sqlite, settings: {{ path: '{}' }} }}", database.display());
     let specs = SinkSpec::parse_yaml(&sinks, &Registry::linked().unwrap()).unwrap();
     let frames_per_second = if hz > 0.0 { 2.0 * hz } else { 10_000.0 };
     Pipeline::start(specs, PipelineOptions { frames_per_second }).unwrap()
@@ -97,14 +107,15 @@ fn autorate_cycles(sink: Box<dyn MetricsSink>, cycles: u32, hz: f64) -> Vec<Dura
     let mut runner = AutorateRunner::new("wan1", policy, sink).unwrap();
     let start = Instant::now();
     paced(cycles, hz, |i| {
-        let observation = autorate::Observation { probe: Probe::Icmp(rtt(i)), elapsed_seconds: 0.05 };
+        let observation =
+            autorate::Observation { probe: Probe::Icmp(rtt(i)), elapsed_seconds: 0.05 };
         runner.step(stamp(start), &observation, |_| {});
     })
 }
 
 fn steering_cycles(sink: Box<dyn MetricsSink>, cycles: u32, hz: f64) -> Vec<Duration> {
     let config = wanctl::config::parse(CONFIG, Path::new("quickstart.yaml")).unwrap();
-    let policy = config.steering.unwrap().policy;
+    let policy = config.steering().unwrap().policy.clone();
     let mut runner = SteeringRunner::new(policy, sink).unwrap();
     let start = Instant::now();
     paced(cycles, hz, |i| {
@@ -137,7 +148,9 @@ fn synchronous_inserts(database: &Path, cycles: u32) -> Vec<Duration> {
         let mut insert = connection
             .prepare_cached("INSERT INTO metrics(timestamp, wan_name, metric_name, value) VALUES (?1, 'wan1', ?2, ?3)")
             .unwrap();
-        for metric in ["rtt", "baseline", "delta", "download", "upload", "down_state", "up_state", "probe"] {
+        for metric in
+            ["rtt", "baseline", "delta", "download", "upload", "down_state", "up_state", "probe"]
+        {
             insert.execute((1_769_300_000 + i64::from(i / 20), metric, rtt(i))).unwrap();
         }
         connection.execute_batch("COMMIT").unwrap();

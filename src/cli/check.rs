@@ -1,0 +1,99 @@
+//! `wanctl check`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{invalid, write_json};
+use crate::config::{self, Config};
+use crate::sink::{Issue, Registry};
+
+/// Arguments of `wanctl check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing is opened, created or contacted. Exit code 0 when the files can run together, 1 when not.
+
+Examples:
+  wanctl check /etc/wanctl/cable.yaml
+  wanctl check --json cable.yaml steering.yaml")]
+pub(crate) struct Arguments {
+    /// Configuration files that are meant to run in one process
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// As JSON: {"valid", "issues", "notes"}
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let loaded = config::load(&arguments.files, &registry);
+    let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    match (loaded, arguments.json) {
+        (Ok(config), false) => describe(&config, out)?,
+        (Ok(config), true) => {
+            let notes: Vec<_> = config
+                .notes
+                .iter()
+                .map(
+                    |note| json!({ "file": note.file, "path": note.path, "message": note.message }),
+                )
+                .collect();
+            write_json(out, &json!({ "valid": true, "issues": [], "notes": notes }))?;
+        }
+        (Err(issues), false) => {
+            for issue in &issues {
+                writeln!(out, "{issue}")?;
+            }
+            let count = issues.len();
+            writeln!(out, "{count} {} to mend", if count == 1 { "mistake" } else { "mistakes" })?;
+        }
+        (Err(issues), true) => {
+            let issues: Vec<_> = issues.iter().map(issue_json).collect();
+            write_json(out, &json!({ "valid": false, "issues": issues, "notes": [] }))?;
+        }
+    }
+    Ok(code)
+}
+
+fn issue_json(issue: &Issue) -> serde_json::Value {
+    json!({ "file": issue.file, "path": issue.path, "message": issue.message })
+}
+
+fn describe(config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+    for one in &config.autorate {
+        let (down, up) = (&one.policy.download, &one.policy.upload);
+        writeln!(
+            out,
+            "autorate {}: download {} to {}, upload {} to {}, reflectors {}",
+            one.wan_name,
+            down.floors.red,
+            down.ceiling,
+            up.floors.red,
+            up.ceiling,
+            one.reflectors.join(", ")
+        )?;
+    }
+    for one in &config.steering {
+        let policy = &one.policy;
+        writeln!(
+            out,
+            "steering {} to {}: every {:?}, reflectors {}",
+            policy.primary_wan,
+            policy.alternate_wan,
+            one.interval,
+            one.reflectors.join(", ")
+        )?;
+    }
+    for sink in config.sinks.iter().filter(|sink| sink.enabled) {
+        let claims: Vec<String> = sink.config.claims().iter().map(ToString::to_string).collect();
+        writeln!(out, "sink {}: {} {}", sink.name, sink.kind, claims.join(", "))?;
+    }
+    for note in &config.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    writeln!(out, "valid")?;
+    Ok(())
+}
