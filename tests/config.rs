@@ -1,5 +1,7 @@
 //! Configuration files as an operator meets them: what is said about mistakes, and what the samples mean.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -130,6 +132,53 @@ reflector: [1.1.1.1]
             wan.yaml: reflector: unknown key (accepted: cake_queues, cake_state_sources, confidence, continuous_monitoring, health_check, lock_file, lock_timeout, logging, mangle_rule, measurement, metrics, mode, queues, router, schema_version, shaper, sinks, state, state_file, storage, thresholds, timeouts, topology, wan_name)
         "#]],
     );
+}
+
+/// Replaces each value of a document in turn, sections and lists included.
+fn each_replaced(
+    value: &serde_json::Value,
+    path: &str,
+    odd: &serde_json::Value,
+) -> Vec<(String, serde_json::Value)> {
+    let mut all = Vec::new();
+    let serde_json::Value::Object(section) = value else { return all };
+    for (key, inner) in section {
+        let below = format!("{path}.{key}");
+        let below = below.trim_start_matches('.');
+        let mut replacements = each_replaced(inner, below, odd);
+        replacements.push((below.to_owned(), odd.clone()));
+        for (changed, inner) in replacements {
+            let mut section = section.clone();
+            section.insert(key.clone(), inner);
+            all.push((changed, section.into()));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_odd_value_anywhere_is_refused_under_its_own_key() {
+    let base = fs::read_dir("tests/data/vectors").unwrap().map(|entry| entry.unwrap().path());
+    let base = base.filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("config_autorate") || name.starts_with("config_steering")
+    });
+    let odd =
+        serde_json::json!([null, true, -1, 1e300, "\u{1f600} x", [], [[null]], {}, { "x": 1 }]);
+    for path in base {
+        let vectors: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for odd in odd.as_array().unwrap() {
+            for (changed, config) in each_replaced(&vectors["config"]["base_yaml"], "", odd) {
+                let Err(issues) = read(&config.to_string()) else { continue };
+                assert!(
+                    issues.iter().any(|issue| issue.path.starts_with(&changed)),
+                    "{changed}: {odd}\n{}",
+                    lines(&issues)
+                );
+            }
+        }
+    }
 }
 
 #[test]

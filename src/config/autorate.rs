@@ -84,7 +84,7 @@ pub(super) fn read(root: &Section<'_>, shape: Shape, file: &Path) -> Option<Auto
     let wan_name = root.need("wan_name", &IDENTIFIER);
     let lock_file = household::read(root, shape);
     let state_file = state_file(root, shape, lock_file);
-    monitoring.no_effect("enabled", &Flag, shape.is_original());
+    shape.no_effect(&monitoring, "enabled", &Flag);
     let law = monitoring.get_or("law", &OneOf(LAWS), Law::Classic);
     let initial = shape.needed(&monitoring, "baseline_rtt_initial", &limits.initial);
     let download = direction(&monitoring.section("download"), Side::Download, &limits, shape);
