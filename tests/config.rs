@@ -1,5 +1,7 @@
 //! Configuration files as an operator meets them: what is said about mistakes, and what the samples mean.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -111,14 +113,14 @@ reflector: [1.1.1.1]
             wan.yaml: wan_name: found "my wan"; accepted: 1 to 64 letters, digits, `_`, `.` or `-`
             wan.yaml: continuous_monitoring.law: found "adaptive"; accepted: classic
             wan.yaml: continuous_monitoring.baseline_rtt_initial: found "fast"; accepted: a number, 0.01 to 10000 ms
+            wan.yaml: continuous_monitoring.thresholds.target_bloat_ms: found 50; accepted: less than warn_bloat_ms (40)
+            wan.yaml: continuous_monitoring.thresholds.baseline_rtt_bounds.min: found 60; accepted: at most max (10)
             wan.yaml: continuous_monitoring.download.ceiling_mbps: found 0; accepted: a number, 0.1 to 100000 Mbit/s
             wan.yaml: continuous_monitoring.download.step_up_mbps: found true; accepted: a number, 0.001 to 10000 Mbit/s
             wan.yaml: continuous_monitoring.download.floor_red_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s
             wan.yaml: continuous_monitoring.upload.factor_down: found 1.5; accepted: a number, 0.1 to 1
             wan.yaml: continuous_monitoring.upload.green_required: found 2.5; accepted: a whole number, 1 to 10 steps
             wan.yaml: continuous_monitoring.upload.floor_mbps: found 30; accepted: at most ceiling_mbps (20)
-            wan.yaml: continuous_monitoring.thresholds.target_bloat_ms: found 50; accepted: less than warn_bloat_ms (40)
-            wan.yaml: continuous_monitoring.thresholds.baseline_rtt_bounds.min: found 60; accepted: at most max (10)
             wan.yaml: continuous_monitoring.reflectors: found []; accepted: a list of at least one IP address or host name
             wan.yaml: continuous_monitoring.fallback_checks.gateway_ip: found "-c 5"; accepted: an IP address or a host name
             wan.yaml: continuous_monitoring.fallback_checks.fallback_mode: found "panic"; accepted: graceful_degradation, freeze, use_last_rtt
@@ -134,6 +136,53 @@ reflector: [1.1.1.1]
             wan.yaml: reflector: unknown key (accepted: cake_queues, cake_state_sources, confidence, continuous_monitoring, health_check, lock_file, lock_timeout, logging, mangle_rule, measurement, metrics, mode, queues, router, schema_version, shaper, sinks, state, state_file, storage, thresholds, timeouts, topology, wan_name)
         "#]],
     );
+}
+
+/// Replaces each value of a document in turn, sections and lists included.
+fn each_replaced(
+    value: &serde_json::Value,
+    path: &str,
+    odd: &serde_json::Value,
+) -> Vec<(String, serde_json::Value)> {
+    let mut all = Vec::new();
+    let serde_json::Value::Object(section) = value else { return all };
+    for (key, inner) in section {
+        let below = format!("{path}.{key}");
+        let below = below.trim_start_matches('.');
+        let mut replacements = each_replaced(inner, below, odd);
+        replacements.push((below.to_owned(), odd.clone()));
+        for (changed, inner) in replacements {
+            let mut section = section.clone();
+            section.insert(key.clone(), inner);
+            all.push((changed, section.into()));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_odd_value_anywhere_is_refused_under_its_own_key() {
+    let base = fs::read_dir("tests/data/vectors").unwrap().map(|entry| entry.unwrap().path());
+    let base = base.filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("config_autorate") || name.starts_with("config_steering")
+    });
+    let odd =
+        serde_json::json!([null, true, -1, 1e300, "\u{1f600} x", [], [[null]], {}, { "x": 1 }]);
+    for path in base {
+        let vectors: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for odd in odd.as_array().unwrap() {
+            for (changed, config) in each_replaced(&vectors["config"]["base_yaml"], "", odd) {
+                let Err(issues) = read(&config.to_string()) else { continue };
+                assert!(
+                    issues.iter().any(|issue| issue.path.starts_with(&changed)),
+                    "{changed}: {odd}\n{}",
+                    lines(&issues)
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -361,6 +410,22 @@ fn dual_wan_steering_reads_the_cake_that_autorate_drives() {
     assert!(steering.policy.cake_aware);
     assert_eq!(steering.baseline, BaselineSource::InProcess("cable".to_owned()));
     assert_eq!(steering.mangle_rule.as_deref(), Some("ADAPTIVE: Steer latency-sensitive to LTE"));
+}
+
+#[test]
+fn cake_aware_without_a_cake_to_read_is_refused() {
+    let steering = "topology: { primary_wan: home, alternate_wan: lte }\nmeasurement: { reflectors: [1.1.1.1] }\n";
+    let text = format!("{SHORT}{steering}");
+    assert!(!read(&text).unwrap().steering().unwrap().policy.cake_aware);
+    check_issues(
+        &format!("{text}mode: {{ cake_aware: true }}\n"),
+        expect![[r#"
+        wan.yaml: mode.cake_aware: found true; accepted: false, or true with router.type routeros_rest or shaper.type linux_cake of topology.primary_wan, which have a CAKE to read
+    "#]],
+    );
+    let cake = "{ type: linux_cake, download_interface: ifb0, upload_interface: eth0 }";
+    let text = text.replace("{ type: dry_run }", cake);
+    assert!(read(&text).unwrap().steering().unwrap().policy.cake_aware);
 }
 
 #[test]

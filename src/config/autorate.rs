@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::accept::{Flag, Host, Hosts, IDENTIFIER, Num, OneOf, Or, Targets, Text, number, whole};
-use super::household::{self, int, state_file_beside};
+use super::accept::{Flag, Host, Hosts, IDENTIFIER, Num, OneOf, Or, Targets, number, whole};
+use super::household::{self, PATH, int, state_file_beside};
 use super::section::Section;
 use super::shaper::{self, ShaperConfig};
 use super::snapshot::Snapshot;
@@ -84,12 +84,14 @@ pub(super) fn read(root: &Section<'_>, shape: Shape, file: &Path) -> Option<Auto
     let wan_name = root.need("wan_name", &IDENTIFIER);
     let lock_file = household::read(root, shape);
     let state_file = state_file(root, shape, lock_file);
-    monitoring.no_effect("enabled", &Flag, shape.is_original());
+    shape.no_effect(&monitoring, "enabled", &Flag);
     let law = monitoring.get_or("law", &OneOf(LAWS), Law::Classic);
     let initial = shape.needed(&monitoring, "baseline_rtt_initial", &limits.initial);
-    let download = direction(&monitoring.section("download"), Side::Download, &limits, shape);
-    let upload = direction(&monitoring.section("upload"), Side::Upload, &limits, shape);
     let thresholds = thresholds(&monitoring.section("thresholds"), shape);
+    let zones = thresholds.as_ref().map(|thresholds| thresholds.zones);
+    let download = monitoring.section("download");
+    let download = direction(&download, Side::Download, &limits, shape, zones);
+    let upload = direction(&monitoring.section("upload"), Side::Upload, &limits, shape, zones);
     let reflectors = reflectors(&monitoring);
     let use_median = monitoring.ours().get_or("use_median_of_three", &Flag, !shape.is_original());
     let fallback = fallback(&monitoring.section("fallback_checks").ours(), shape);
@@ -110,18 +112,15 @@ pub(super) fn read(root: &Section<'_>, shape: Shape, file: &Path) -> Option<Auto
     if shape.is_original() {
         initial?;
     }
-    let thresholds = thresholds?;
-    let (target, warn) = (thresholds.target, thresholds.warn);
-    let zones = ZoneLimits { target, warn, hard_red: Some(thresholds.hard_red) };
     Some(AutorateConfig {
         file: file.to_owned(),
         wan_name: wan_name?,
         policy: Policy {
             law,
-            download: DirectionPolicy { zones, ..download? },
-            upload: DirectionPolicy { zones: ZoneLimits { hard_red: None, ..zones }, ..upload? },
+            download: download?,
+            upload: upload?,
             filter: filter?,
-            accel_threshold_ms: thresholds.accel,
+            accel_threshold_ms: thresholds?.accel,
             fallback: fallback.policy,
         },
         cycle: Duration::from_secs_f64(NOMINAL_CYCLE_SECONDS),
@@ -144,7 +143,7 @@ const LAWS: &[(&str, Law)] = &[("classic", Law::Classic)];
 
 /// The original derives the path from the lock file's; new files name it.
 fn state_file(root: &Section<'_>, shape: Shape, lock_file: Option<String>) -> Option<PathBuf> {
-    let named = root.ours().get("state_file", &Text);
+    let named = root.ours().get("state_file", &PATH);
     let derived = lock_file.map(|lock_file| state_file_beside(&lock_file));
     if shape.is_original() {
         if named.is_some() {
@@ -173,12 +172,13 @@ enum Side {
     Upload,
 }
 
-/// One direction; its zones are filled in by the caller, because both directions share them.
+/// One direction. Both share the limits of zones; upload has no SOFT_RED, so it has one limit less.
 fn direction(
     section: &Section<'_>,
     side: Side,
     limits: &Limits,
     shape: Shape,
+    zones: Option<ZoneLimits>,
 ) -> Option<DirectionPolicy> {
     let ceiling_limits = match side {
         Side::Download => &limits.ceiling_down,
@@ -225,7 +225,10 @@ fn direction(
         factor_down: factor_down.value(),
         factor_down_yellow: factor_down_yellow.value(),
         green_required: u32::try_from(green_required).unwrap_or(1),
-        zones: ZoneLimits { target: step, warn: step, hard_red: None },
+        zones: match side {
+            Side::Download => zones?,
+            Side::Upload => ZoneLimits { hard_red: None, ..zones? },
+        },
     })
 }
 
@@ -280,9 +283,7 @@ fn check_order(section: &Section<'_>, rising: &[(&'static str, Number)]) {
 }
 
 struct Thresholds {
-    target: Number,
-    warn: Number,
-    hard_red: Number,
+    zones: ZoneLimits,
     accel: f64,
     filter: Filter,
 }
@@ -312,9 +313,7 @@ fn thresholds(section: &Section<'_>, shape: Shape) -> Option<Thresholds> {
     let (baseline_min_ms, baseline_max_ms) =
         household::baseline_bounds(&section.section("baseline_rtt_bounds"), shape);
     Some(Thresholds {
-        target: target?,
-        warn: warn?,
-        hard_red,
+        zones: ZoneLimits { target: target?, warn: warn?, hard_red: Some(hard_red) },
         accel,
         filter: Filter {
             baseline_initial_ms: None,

@@ -11,20 +11,19 @@ use crate::units::Number;
 
 /// Reads `lock_file`, `lock_timeout`, `logging` and `health_check`; returns the lock file.
 pub(super) fn read(root: &Section<'_>, shape: Shape) -> Option<String> {
-    let needed = shape.is_original();
     let lock_file = shape.needed(root, "lock_file", &Text);
     if lock_file.is_some() {
         root.note("lock_file", "accepted for compatibility; no lock is taken");
     }
-    root.no_effect("lock_timeout", &whole(1, 3_600, "s"), needed);
+    shape.no_effect(root, "lock_timeout", &whole(1, 3_600, "s"));
     let logging = root.section("logging");
-    logging.no_effect("main_log", &Text, needed);
-    logging.no_effect("debug_log", &Text, needed);
-    logging.ours().no_effect("log_cake_stats", &Flag, false);
+    shape.no_effect(&logging, "main_log", &Text);
+    shape.no_effect(&logging, "debug_log", &Text);
+    logging.ours().no_effect("log_cake_stats", &Flag);
     let health = root.section("health_check").ours();
-    health.no_effect("enabled", &Flag, false);
-    health.no_effect("host", &Text, false);
-    health.no_effect("port", &Port, false);
+    health.no_effect("enabled", &Flag);
+    health.no_effect("host", &Text);
+    health.no_effect("port", &Port);
     lock_file
 }
 

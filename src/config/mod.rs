@@ -54,13 +54,14 @@
 //! * A list of hosts that is empty or has an entry that is no address or host name. A name whose last label is digits, one that
 //!   ends in a dot and an address with a zone are none.
 //! * A word for `router.transport` or `fallback_mode` that is none of the known ones.
+//! * Two controllers of one kind for one WAN; `sinks` beside `storage`.
 //! * A floor that is not positive; a minimum above its maximum.
 //! * A negative time, queue or limit; a count of samples, drops or changes below 1; a time-out of 0; a port outside 1 to 65535.
 //! * `retention_days` outside 1 to 365.
 //! * Steering limits that are not `green < yellow <= red` when `cake_aware` is on; the original stopped when it
 //!   started.
 //! * Confidence scores out of range also while scoring is off.
-//! * An empty name of the primary WAN.
+//! * An empty name of the primary WAN, and an empty path or listening address.
 
 mod accept;
 mod autorate;
@@ -346,11 +347,16 @@ fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig>
     }
     let sinks = destinations::read(root, file);
     let autorate = has_autorate.then(|| autorate::read(root, shape, file));
-    let local_cake = matches!(
-        &autorate,
-        Some(Some(AutorateConfig { shaper: ShaperConfig::LinuxCake { .. }, .. }))
-    );
-    let steering = has_steering.then(|| steering::read(root, shape, file, local_cake));
+    let has_local_cake = |wan: &str| match &autorate {
+        Some(Some(autorate)) => {
+            let is_cake = matches!(autorate.shaper, ShaperConfig::LinuxCake { .. });
+            is_cake && autorate.wan_name == wan
+        }
+        // Refused already; no conclusion is drawn from what is left of it.
+        Some(None) => true,
+        None => false,
+    };
+    let steering = has_steering.then(|| steering::read(root, shape, file, &has_local_cake));
     if has_autorate && !has_steering && shape == Shape::New {
         router::read_unused(root, shape);
     }

@@ -78,12 +78,12 @@ pub(super) fn read(root: &Section<'_>, shape: Shape, default_timeout: f64) -> Op
         }
         RouterType::None => {
             for key in ["host", "user", "password", "ssh_key"] {
-                section.no_effect(key, &Text, false);
+                section.no_effect(key, &Text);
             }
-            section.no_effect("port", &Port, false);
-            section.no_effect("verify_ssl", &Flag, false);
-            section.no_effect("transport", &OneOf(TRANSPORTS), false);
-            root.section("timeouts").no_effect("ssh_command", &REQUEST_SECONDS, false);
+            section.no_effect("port", &Port);
+            section.no_effect("verify_ssl", &Flag);
+            section.no_effect("transport", &OneOf(TRANSPORTS));
+            root.section("timeouts").no_effect("ssh_command", &REQUEST_SECONDS);
             Some(RouterConfig::None)
         }
     }
@@ -110,7 +110,7 @@ pub(super) fn router_os(
     } else {
         (section.need("host", &Host), section.need("user", &Filled("the name of a user")))
     };
-    section.no_effect("ssh_key", &Text, shape.is_original());
+    shape.no_effect(&section, "ssh_key", &Text);
     let transport = unchecked.get("transport", &OneOf(TRANSPORTS));
     if transport == Some(Transport::Ssh) {
         section.note("transport", "accepted for compatibility; REST is used");

@@ -184,13 +184,14 @@ impl<'r> Section<'r> {
         self.get(key, kind)
     }
 
-    /// A value that has no effect here, checked as the original checked it and noted.
-    pub(super) fn no_effect<A: Accept>(&self, key: &'static str, kind: &A, needed: bool) {
-        if needed {
-            self.need(key, kind);
-        } else {
-            self.get(key, kind);
-        }
+    /// An optional value that has no effect here: checked all the same, and noted.
+    pub(super) fn no_effect<A: Accept>(&self, key: &'static str, kind: &A) {
+        self.get(key, kind);
+        self.note_no_effect(key);
+    }
+
+    /// Notes that a key has no effect here, if it is in the file.
+    pub(super) fn note_no_effect(&self, key: &'static str) {
         if self.has(key) {
             self.note(key, "accepted for compatibility, has no effect");
         }

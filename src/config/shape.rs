@@ -45,6 +45,12 @@ impl Shape {
         if self.is_original() { section.need(key, kind) } else { section.get(key, kind) }
     }
 
+    /// A value that only the original needs and that has no effect here.
+    pub(super) fn no_effect<A: Accept>(self, section: &Section<'_>, key: &'static str, kind: &A) {
+        self.needed(section, key, kind);
+        section.note_no_effect(key);
+    }
+
     /// A value that the original needs and that has a default since.
     pub(super) fn needed_or<A: Accept>(
         self,

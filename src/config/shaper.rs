@@ -53,13 +53,13 @@ pub(super) fn read(root: &Section<'_>, shape: Shape) -> Option<ShaperConfig> {
             router: router?,
         });
     }
-    queues.no_effect("download", &IDENTIFIER, false);
-    queues.no_effect("upload", &IDENTIFIER, false);
+    queues.no_effect("download", &IDENTIFIER);
+    queues.no_effect("upload", &IDENTIFIER);
     let interfaces = ["download_interface", "upload_interface"];
     match section.need("type", &OneOf(SHAPER_TYPES))? {
         ShaperType::DryRun => {
             for key in interfaces {
-                section.no_effect(key, &INTERFACE, false);
+                section.no_effect(key, &INTERFACE);
             }
             Some(ShaperConfig::DryRun)
         }

@@ -74,13 +74,13 @@ pub(super) struct SteeringFile {
 
 /// Reads the controller of a file that has any of its sections; `None` after reporting why not.
 ///
-/// `local_cake` says that the file's autorate controller drives a CAKE of this machine. The snapshot
-/// concerns the whole file, so the caller fills it in.
+/// `has_local_cake` says whether the file's autorate controller drives a CAKE of this machine for a WAN.
+/// The snapshot concerns the whole file, so the caller fills it in.
 pub(super) fn read(
     root: &Section<'_>,
     shape: Shape,
     file: &Path,
-    local_cake: bool,
+    has_local_cake: &dyn Fn(&str) -> bool,
 ) -> Option<SteeringFile> {
     shape.needed(root, "wan_name", &IDENTIFIER);
     household::read(root, shape);
@@ -90,7 +90,7 @@ pub(super) fn read(
         Shape::Original => topology.need("primary_wan", &Filled("the name of a WAN")),
         Shape::New => topology.need("primary_wan", &IDENTIFIER),
     };
-    topology.no_effect("primary_wan_config", &Text, shape.is_original());
+    shape.no_effect(&topology, "primary_wan_config", &Text);
     let alternate_wan = topology.need("alternate_wan", &Text);
     let router = router::read(root, shape, 30.0);
     let rule = root.section("mangle_rule");
@@ -109,17 +109,18 @@ pub(super) fn read(
     let pings = shape.needed_or(&measurement, "ping_count", &whole(1, 20, "pings"), 1);
     let fallback_to_local = measurement.ours().get_or("fallback_to_local", &Flag, false);
     let state = root.section("state");
-    let state_file = shape.needed(&state, "file", &Text);
-    state.no_effect("history_size", &whole(1, 3_000, "samples"), shape.is_original());
+    let state_file = shape.needed(&state, "file", &PATH);
+    shape.no_effect(&state, "history_size", &whole(1, 3_000, "samples"));
     let mode = root.section("mode").ours();
-    let reads_cake = local_cake || matches!(router, Some(RouterConfig::RouterOs(_)));
+    let reads_cake = matches!(router, Some(RouterConfig::RouterOs(_)))
+        || primary_wan.as_deref().is_none_or(has_local_cake);
     let cake_aware = mode.get_or("cake_aware", &Flag, shape.is_original() || reads_cake);
     if cake_aware && !reads_cake && router.is_some() && !shape.is_original() {
-        let message = "found true; accepted: false, or true with router.type routeros_rest or shaper.type linux_cake, which have a CAKE to read";
+        let message = "found true; accepted: false, or true with router.type routeros_rest or shaper.type linux_cake of topology.primary_wan, which have a CAKE to read";
         mode.refuse("cake_aware", message.to_owned(), true);
     }
-    mode.no_effect("enable_yellow_state", &Flag, false);
-    mode.no_effect("reset_counters", &Flag, false);
+    mode.no_effect("enable_yellow_state", &Flag);
+    mode.no_effect("reset_counters", &Flag);
     let scoring = mode.get_or("use_confidence_scoring", &Flag, false);
     let thresholds_section = if shape.is_original() {
         root.need_section("thresholds")
@@ -133,7 +134,7 @@ pub(super) fn read(
     let named = household::alias(&sources, "primary", "spectrum", &PATH);
     let timeouts = root.section("timeouts").ours();
     let ping_timeout = timeouts.get_or("ping", &number(0.01, 60.0, "s"), int(2)).value();
-    timeouts.no_effect("ping_total", &number(0.01, 3_600.0, "s"), false);
+    timeouts.no_effect("ping_total", &number(0.01, 3_600.0, "s"));
 
     let primary_wan = primary_wan?;
     let baseline = match (&named, shape) {
