@@ -110,9 +110,9 @@ impl ZoneMachine {
         let policy = &self.policy;
         let rate = self.state.rate_bps;
         let (next, floor) = match self.zone {
-            Zone::Red => ((rate * policy.factor_down).trunc(), policy.floors.red),
+            Zone::Red => (rate * policy.factor_down, policy.floors.red),
             Zone::SoftRed => (rate, policy.floors.soft_red),
-            Zone::Yellow => ((rate * policy.factor_down_yellow).trunc(), policy.floors.yellow),
+            Zone::Yellow => (rate * policy.factor_down_yellow, policy.floors.yellow),
             Zone::Green if policy.green_required <= self.state.green_streak => {
                 (rate + policy.step_up.bps(), policy.floors.green)
             }
@@ -123,6 +123,7 @@ impl ZoneMachine {
             Some(_) => floor,
             None => policy.floors.red,
         };
+        // Rates are whole bits a second, cut off last.
         self.state.rate_bps = self.limits(floor).nearest(next).trunc();
     }
 

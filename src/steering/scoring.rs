@@ -169,6 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn recovery_needs_every_sign_of_a_healthy_link() {
+        let starts = |signals: Signals| {
+            let mut scoring = live(1.0);
+            scoring.evaluate(Some(Route::Alternate), &signals, 1.0, 0.0);
+            scoring.timers().recovery.is_some()
+        };
+        assert!(starts(Signals { rtt_delta_ms: 9.9, drops: 0.0009, ..recovered() }));
+        let unhealthy = [
+            Signals { cake: CakeState::Yellow, ..recovered() },
+            Signals { rtt_delta_ms: 10.0, ..recovered() },
+            Signals { drops: 0.001, ..recovered() },
+        ];
+        for signals in unhealthy {
+            assert!(!starts(signals), "{signals:?}");
+        }
+    }
+
+    #[test]
     fn timers_follow_the_time_that_passed() {
         let mut scoring = live(30.0);
         scoring.evaluate(Some(Route::Primary), &congested(), 0.05, 0.0);
