@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 /// How long a query waits for a writer that has the file to itself, which is rare and short.
 const WAIT: Duration = Duration::from_secs(5);
@@ -85,6 +85,10 @@ pub enum HistoryError {
 impl History {
     /// Opens a history file for reading.
     ///
+    /// Reading takes an index of the log beside the file. Where there is none, because nobody has the
+    /// file open to write, and none can be made, because the folder may not be written to, the file is
+    /// read as it stands; open it again to see what is written from then on.
+    ///
     /// # Errors
     ///
     /// A file that is missing, can't be read or holds no history.
@@ -93,15 +97,12 @@ impl History {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(HistoryError::Missing { path });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&path, flags).and_then(|db| {
-            db.busy_timeout(WAIT)?;
-            let columns: Vec<String> = db
-                .prepare("SELECT name FROM pragma_table_info('metrics')")?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            Ok((db, columns))
-        });
+        let opened = match connect(&path, OpenFlags::empty()) {
+            Err(error) if needs_folder(&error) && !log_exists(&path) => {
+                connect(&immutable(&path), OpenFlags::SQLITE_OPEN_URI)
+            }
+            opened => opened,
+        };
         match opened {
             Err(source) => Err(HistoryError::Sqlite { path, source }),
             Ok((_, columns)) if columns.is_empty() => Err(HistoryError::NotHistory { path }),
@@ -156,4 +157,34 @@ impl History {
         })?;
         records.collect()
     }
+}
+
+/// Opens a file, and names the columns of `metrics`: none if there is no such table or view.
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<(Connection, Vec<String>)> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(WAIT)?;
+    let columns = db
+        .prepare("SELECT name FROM pragma_table_info('metrics')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok((db, columns))
+}
+
+/// Whether SQLite failed to make the files it wants beside the one it reads.
+fn needs_folder(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
+}
+
+fn log_exists(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+/// The name by which SQLite takes a file for one that nobody changes.
+fn immutable(path: &Path) -> PathBuf {
+    let path = path.to_string_lossy();
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1").into()
 }

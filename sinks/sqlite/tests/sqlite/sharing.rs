@@ -1,5 +1,7 @@
 //! Several connections to one file.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use wanctl_sink::{Deadline, FaultClass};
@@ -116,4 +118,21 @@ fn a_probe_tells_a_lock_and_writes_nothing() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = writer.probe(Deadline::after(Duration::from_millis(50))).unwrap_err();
     assert_eq!(error.class, FaultClass::Transient);
+}
+
+#[test]
+fn a_file_in_a_folder_one_may_not_write_to_is_read() {
+    let folder = Folder::new();
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema("wan1"), second(0), 1.0)]);
+    writer.close(soon()).unwrap();
+    let parent = folder.path().parent().unwrap().to_owned();
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(parent.join("probe"), "").is_ok() {
+        println!("SKIPPED: this user may write everywhere");
+        return;
+    }
+    let values = folder.values();
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(values, [1.0]);
 }
