@@ -95,7 +95,7 @@ host() {
     script=$(readlink -f "$0")
     cd "$(dirname "$script")/../.."
     binary=$(cargo test -p wanctl --test wanctl --no-run --message-format=json |
-        sed -n 's/.*"name":"wanctl".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
     [ -x "$binary" ] || { echo "no test binary" >&2; exit 1; }
 
     folder=$(mktemp -d)
