@@ -139,6 +139,29 @@ fn ipv6_echo_is_answered() {
 }
 
 #[test]
+fn round_trip_is_the_delay_of_the_path() {
+    let Ok(path_ms) = std::env::var("WANCTL_LAB_RTT_MS") else {
+        println!("skipped: WANCTL_LAB_RTT_MS is not set; tests/lab/cake.sh sets it");
+        return;
+    };
+    let path_ms: f64 = path_ms.parse().unwrap();
+    let origin = Instant::now() + INTERVAL;
+    let by_icmp = ProbeConfig { reflectors: vec![loopback(1)], ..config(Method::Icmp) };
+    let by_tcp = ProbeConfig { tcp_targets: vec![refusing_port()], ..config(Method::TcpConnect) };
+    for config in [by_icmp, by_tcp] {
+        let method = config.method;
+        let (prober, mut readings) = Prober::start(config, origin).unwrap();
+        let seen = fresh(&run_cycles(&mut readings, Instant::now() + INTERVAL, 40));
+        prober.stop();
+        let mut rtts: Vec<f64> = seen.iter().map(|reading| reading.rtt_ms).collect();
+        rtts.sort_by(f64::total_cmp);
+        println!("{method} over {path_ms} ms: {rtts:?}");
+        assert!(36 <= rtts.len());
+        assert!(path_ms <= rtts[0] && rtts[rtts.len() / 2] < path_ms + 2.0);
+    }
+}
+
+#[test]
 fn tcp_round_trips_are_fresh_in_nearly_every_cycle() {
     let origin = Instant::now() + INTERVAL;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
