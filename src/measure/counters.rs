@@ -20,7 +20,7 @@ pub struct ProbeCounts {
     pub sent: u64,
     /// First answers in time.
     pub answered: u64,
-    /// Echo replies after the timeout; ignored.
+    /// Answers after the timeout; ignored. A connect that was given up before is in none of these.
     pub late: u64,
     /// Second echo replies to one request; ignored.
     pub duplicate: u64,

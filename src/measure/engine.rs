@@ -149,6 +149,9 @@ impl Engine {
         match progress {
             Progress::Waiting(attempt) => self.attempts.push(attempt),
             Progress::Answered(sample) => {
+                if self.longest_connect() < sample.arrived.saturating_duration_since(sample.sent) {
+                    return Counters::count(&self.counters.late);
+                }
                 Counters::count(&self.counters.answered);
                 self.samples.push(sample);
             }
@@ -157,8 +160,12 @@ impl Engine {
     }
 
     fn give_up_connects(&mut self, now: Instant) {
-        let longest = self.timeout.min(MAX_CONNECT_TIME);
+        let longest = self.longest_connect();
         self.attempts.retain(|attempt| now.saturating_duration_since(attempt.sent()) < longest);
+    }
+
+    fn longest_connect(&self) -> Duration {
+        self.timeout.min(MAX_CONNECT_TIME)
     }
 }
 

@@ -4,6 +4,29 @@
 //! schedule; a control cycle takes what is new from its [`Readings`] without waiting. Names are
 //! resolved ([`resolve`]) and the way to probe is found ([`discover()`]) once, at start-up. What a round trip
 //! means for the link is not decided here: that is the controllers' work.
+//!
+//! ```no_run
+//! # use std::time::{Duration, Instant};
+//! use wanctl::measure::{Method, News, ProbeConfig, Prober};
+//!
+//! # fn cycle(origin: Instant) -> Result<(), wanctl::measure::MeasureError> {
+//! let config = ProbeConfig {
+//!     reflectors: vec!["127.0.0.1".parse().expect("an address")],
+//!     tcp_targets: vec![],
+//!     gateway: None,
+//!     interval: Duration::from_millis(50),
+//!     timeout: ProbeConfig::DEFAULT_TIMEOUT,
+//!     method: Method::Icmp,
+//! };
+//! let (prober, mut readings) = Prober::start(config, origin)?;
+//! // Once a cycle:
+//! if let News::Fresh(reading) = readings.take(Instant::now()) {
+//!     println!("{} ms by {}", reading.rtt_ms, reading.method);
+//! }
+//! prober.stop();
+//! # Ok(())
+//! # }
+//! ```
 
 mod connect;
 mod counters;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the shaper's tests against a real CAKE, in a user-mode-linux guest, and compares with what tc says.
+# Runs the shaper's tests against a real CAKE, in a user-mode-linux guest, and compares with what tc says;
+# and measures a path with a known delay.
 #
 # Needs no privilege. The guest has its root on this machine's file system, read-only; everything
 # else lies in a temporary folder that is removed at the end.
@@ -25,7 +26,7 @@ finish() {
     while :; do sleep 1; done
 }
 
-shaper_tests() {
+run_tests() {
     "$WANCTL_LAB_BINARY" --nocapture "$@" || fail "tests $*"
 }
 
@@ -54,7 +55,7 @@ guest() {
     done
 
     echo "lab: without sch_cake"
-    WANCTL_LAB_NO_CAKE_INTERFACE=bare shaper_tests kernel_without_cake_is_named
+    WANCTL_LAB_NO_CAKE_INTERFACE=bare run_tests kernel_without_cake_is_named
 
     echo "lab: with sch_cake"
     modprobe -d "$WANCTL_LAB_FOLDER" sch_cake
@@ -64,7 +65,7 @@ guest() {
     before=$(options adopted)
     export WANCTL_LAB_INTERFACE=adopted WANCTL_LAB_BARE_INTERFACE=bare
     export WANCTL_LAB_ROUNDING_INTERFACE=rounding WANCTL_LAB_REMADE_INTERFACE=remade
-    shaper_tests shaper::
+    run_tests shaper::
 
     expect_bandwidth adopted 2187500 # 17.5 Mbit/s
     expect_bandwidth bare 406250     # 3.25 Mbit/s
@@ -74,6 +75,11 @@ guest() {
         fail "the options changed from $before to $(options adopted)"
     echo "lab: adopted: $(tc qdisc show dev adopted root)"
     echo "lab: made: $(tc qdisc show dev bare root)"
+
+    echo "lab: a path of 20 ms"
+    modprobe -d "$WANCTL_LAB_FOLDER" sch_netem
+    tc qdisc add dev lo root netem delay 10ms limit 10000
+    WANCTL_LAB_RTT_MS=20 run_tests round_trip_is_the_delay_of_the_path
     echo "lab: PASSED"
     trap - EXIT
     finish
@@ -95,7 +101,7 @@ host() {
     script=$(readlink -f "$0")
     cd "$(dirname "$script")/../.."
     binary=$(cargo test -p wanctl --test wanctl --no-run --message-format=json |
-        sed -n 's/.*"name":"wanctl".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
     [ -x "$binary" ] || { echo "no test binary" >&2; exit 1; }
 
     folder=$(mktemp -d)
