@@ -147,13 +147,13 @@ fn round_trip_is_the_delay_of_the_path() {
         return;
     };
     let path_ms: f64 = path_ms.parse().unwrap();
-    let origin = Instant::now() + INTERVAL;
     let by_icmp = ProbeConfig { reflectors: vec![loopback(1)], ..config(Method::Icmp) };
     let by_tcp = ProbeConfig { tcp_targets: vec![refusing_port()], ..config(Method::TcpConnect) };
     for config in [by_icmp, by_tcp] {
         let method = config.method;
+        let origin = Instant::now() + INTERVAL;
         let (prober, mut readings) = Prober::start(config, origin).unwrap();
-        let seen = fresh(&run_cycles(&mut readings, Instant::now() + INTERVAL, 40));
+        let seen = fresh(&run_cycles(&mut readings, origin, 40));
         prober.stop();
         let mut rtts: Vec<f64> = seen.iter().map(|reading| reading.rtt_ms).collect();
         rtts.sort_by(f64::total_cmp);
