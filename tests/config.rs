@@ -294,6 +294,22 @@ fn another_schema_version_is_noted() {
 }
 
 #[test]
+fn a_planted_secret_in_the_settings_of_a_sink_reaches_no_message() {
+    let sinks = |settings: &str| {
+        format!("{SHORT}\nsinks: {{ s: {{ type: file, settings: {settings} }} }}\n")
+    };
+    for settings in [
+        "{ token: hunter2-planted }",
+        "{ path: x, password: [hunter2-planted] }",
+        "hunter2-planted",
+    ] {
+        let (_folder, paths) = folder("secret", &[("a.yaml", &sinks(settings))]);
+        let issues = load(&paths).unwrap_err();
+        assert!(!lines(&issues).contains(PLANTED), "{}", lines(&issues));
+    }
+}
+
+#[test]
 fn a_planted_password_reaches_no_debug_text_and_no_snapshot() {
     let (_folder, paths) = folder(
         "planted",
@@ -304,7 +320,7 @@ fn a_planted_password_reaches_no_debug_text_and_no_snapshot() {
                 "{ wan_name: b, continuous_monitoring: { reflectors: [1.1.1.1], download: { ceiling_mbps: 9, floor_mbps: 1 }, \
                  upload: { ceiling_mbps: 9, floor_mbps: 1 } }, shaper: { type: dry_run }, \
                  router: { type: none, password: hunter2-planted }, \
-                 sinks: { s: { type: influx, settings: { token: hunter2-planted } } } }",
+                 sinks: { s: { type: file, settings: { path: /tmp/x.jsonl } } } }",
             ),
         ],
     );

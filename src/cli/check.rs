@@ -29,7 +29,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
-    let loaded = config::load(&arguments.files, &registry);
+    let loaded = config::load(&arguments.files, &registry).and_then(|config| {
+        let issues = config.check_secrets();
+        if issues.is_empty() { Ok(config) } else { Err(issues) }
+    });
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match (loaded, arguments.json) {
         (Ok(config), false) => describe(&config, out)?,

@@ -1,6 +1,6 @@
 //! Logs: structured, to standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +21,7 @@ pub(crate) fn init(format: Format, level: &str) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second call, in a test or an embedding program, leaves the first one's choice alone.
     let _ = match format {
-        Format::Text => builder.with_target(false).try_init(),
+        Format::Text => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
 }

@@ -97,20 +97,31 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The first key that `T` does not accept, with its path.
+    /// The first key that `T` does not accept, with its path. The value is not shown where it may be a
+    /// secret: below a key that sounds like one, and where there is no key at all.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Issue> {
         let value = match &self.0 {
             serde_yaml::Value::Null => serde_yaml::Value::Mapping(serde_yaml::Mapping::new()),
-            value => value.clone(),
+            serde_yaml::Value::Mapping(map) => serde_yaml::Value::Mapping(map.clone()),
+            _ => return Err(Issue::value("", "(hidden)", "a map of settings")),
         };
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
-            Issue::new(
-                if path == "." { String::new() } else { path },
-                error.into_inner().to_string(),
-            )
+            if sounds_secret(&path) {
+                return Issue::value(path, "(hidden)", "a value of another type");
+            }
+            let path = if path == "." { String::new() } else { path };
+            Issue::new(path, error.into_inner().to_string())
         })
     }
+}
+
+/// Whether the value below this key path may be a secret.
+fn sounds_secret(path: &str) -> bool {
+    let path = path.to_lowercase();
+    ["password", "passphrase", "secret", "token", "key", "credential"]
+        .iter()
+        .any(|word| path.contains(word))
 }
 
 impl Debug for Settings {
