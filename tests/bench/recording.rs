@@ -58,8 +58,15 @@ fn main() {
         );
     }
     println!("  the lock was taken {locks} times");
-    report("autorate, no sink", autorate_cycles(Box::new(Fanout::default()), cycles, hz));
-    report("steering, no sink", steering_cycles(Box::new(Fanout::default()), cycles, hz));
+    let control = cycles.min(20_000);
+    println!("control: {control} cycles");
+    thread::scope(|scope| {
+        let none = || Box::new(Fanout::default());
+        let autorate = scope.spawn(move || autorate_cycles(none(), control, hz));
+        let steering = scope.spawn(move || steering_cycles(none(), control, hz));
+        report("autorate, no sink", autorate.join().unwrap());
+        report("steering, no sink", steering.join().unwrap());
+    });
     report(
         "8 synchronous inserts, unlocked",
         synchronous_inserts(&folder.path().join("sync.db"), cycles.min(5_000)),
