@@ -28,7 +28,8 @@
 //! * Several processes may write to one file. Waiting for another one is bounded by the deadline.
 //! * Opening takes the same time for any size of file. Old rows go in small slices after a commit.
 //! * A damaged file is moved aside (`….corrupt-<Unix seconds>`) with its `-wal` and `-shm`, and a new
-//!   one is begun. A file that belongs to another program, or to a later version, is never altered.
+//!   one is begun. A file that belongs to another program, that never was a
+//!   database, or that a later version made, is never altered.
 //! * A file that is deleted or replaced while it is written is followed by a new one at the path.
 //!
 //! This crate does not aggregate: every row is a raw one.

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the name of the file says when it was moved")]
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
@@ -11,12 +12,19 @@ use wanctl_sink::{Deadline, FaultClass, SinkError};
 
 use crate::database::{self, Identity};
 
-/// Opens the history at this path; a file that turns out to be no database, or a damaged one, is moved
-/// aside first.
+/// Opens the history at this path; a damaged one is moved aside first. A file that never was a database
+/// belongs to somebody else: it is refused and not touched.
 pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Connection, SinkError> {
     let identity = database::identity(path);
     match database::open(path, wait) {
         Err(error) if error.class == FaultClass::Corrupt => {
+            if !was_database(path) {
+                let path = path.display();
+                let message = format!(
+                    "{path} is not a database; accepted: a new file, or one that this sink has made"
+                );
+                return Err(SinkError::new(FaultClass::Config, message));
+            }
             if let Some(identity) = identity {
                 set_aside(path, identity, sink, &error)?;
             }
@@ -24,6 +32,13 @@ pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Conn
         }
         opened => opened,
     }
+}
+
+/// Whether the file begins as a database does, or with nothing but zeros, as after a power cut.
+fn was_database(path: &Path) -> bool {
+    let mut start = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && (start == *b"SQLite format 3\0" || start == [0; 16])
 }
 
 /// Moves the file aside after `error`, together with its `-wal` and `-shm`. Logs it, once.

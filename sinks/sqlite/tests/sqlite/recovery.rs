@@ -46,10 +46,35 @@ fn closing_leaves_one_file() {
     writer.close(soon()).unwrap();
 }
 
+/// What begins as a database and goes on as anything but one.
+fn damaged(text: &str) -> String {
+    format!("SQLite format 3\0{}", text.repeat(1000))
+}
+
 #[test]
-fn a_file_that_is_no_database_is_moved_aside_with_its_log() {
+fn a_file_that_never_was_a_database_is_refused_and_not_touched() {
     let folder = Folder::new();
-    fs::write(folder.path(), "garbage ".repeat(1000)).unwrap();
+    let text = "a log of somebody else ".repeat(100);
+    fs::write(folder.path(), &text).unwrap();
+    let error = folder.try_open().err().unwrap();
+    assert_eq!(error.class, FaultClass::Config);
+    assert!(error.to_string().contains("is not a database"), "{error}");
+    assert_eq!(fs::read_to_string(folder.path()).unwrap(), text);
+}
+
+#[test]
+fn a_database_that_lost_its_first_page_is_moved_aside() {
+    let folder = Folder::new();
+    fs::write(folder.path(), [0; 8192]).unwrap();
+    write(&mut *folder.open(), &[rtt(&schema("wan1"), second(0), 1.0)]);
+    assert_eq!(folder.values(), [1.0]);
+    assert!(!folder.files(".corrupt-").is_empty());
+}
+
+#[test]
+fn a_damaged_database_is_moved_aside_with_its_log() {
+    let folder = Folder::new();
+    fs::write(folder.path(), damaged("garbage ")).unwrap();
     let log = folder.path().with_extension("db-wal");
     fs::write(log, "old log").unwrap();
     write(&mut *folder.open(), &[rtt(&schema("wan1"), second(0), 1.0)]);
@@ -59,7 +84,7 @@ fn a_file_that_is_no_database_is_moved_aside_with_its_log() {
     let main = &aside[0];
     assert_eq!(aside, [main.clone(), format!("{main}-shm"), format!("{main}-wal")]);
     let text = |name: &str| fs::read_to_string(folder.path().with_file_name(name)).unwrap();
-    assert!(text(main).starts_with("garbage garbage"));
+    assert_eq!(text(main), damaged("garbage "));
     assert_eq!(text(&aside[2]), "old log");
 }
 
@@ -67,7 +92,7 @@ fn a_file_that_is_no_database_is_moved_aside_with_its_log() {
 fn a_second_damaged_file_does_not_replace_the_first() {
     let folder = Folder::new();
     for text in ["one", "two"] {
-        fs::write(folder.path(), text.repeat(1000)).unwrap();
+        fs::write(folder.path(), damaged(text)).unwrap();
         folder.open().close(soon()).unwrap();
     }
     let aside = folder.files(".corrupt-");
