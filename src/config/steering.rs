@@ -24,7 +24,7 @@ pub struct SteeringConfig {
     pub interval: Duration,
     /// The hosts to measure, in order of preference; at least one. `ping_host` comes first.
     pub reflectors: Vec<String>,
-    /// How many answers make one measurement. Default 1.
+    /// What the file says of answers per measurement; a measurement is one answer of each reflector.
     pub pings_per_sample: u32,
     /// How long an answer may take. Default 2 s.
     pub ping_timeout: Duration,
@@ -107,9 +107,14 @@ pub(super) fn read(
     );
     let reflectors = reflectors(&measurement);
     let pings = shape.needed_or(&measurement, "ping_count", &whole(1, 20, "pings"), 1);
+    if measurement.has("ping_count") {
+        let message = "has no effect: a measurement is the median of one answer of each reflector";
+        measurement.note("ping_count", message);
+    }
     let fallback_to_local = measurement.ours().get_or("fallback_to_local", &Flag, false);
     let state = root.section("state");
     let state_file = shape.needed(&state, "file", &PATH);
+    state.note_no_effect("file");
     shape.no_effect(&state, "history_size", &whole(1, 3_000, "samples"));
     let mode = root.section("mode").ours();
     let reads_cake = matches!(router, Some(RouterConfig::RouterOs(_)))

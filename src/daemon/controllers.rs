@@ -8,10 +8,11 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, warn};
 use wanctl_sink::{Issue, MetricsSink, Pipeline, Timestamp};
 
 use super::actuator::Actuator;
+use super::cake::{CakeReader, CakeReadings};
 use super::clock::Clock;
 use super::cycle::{self, Beat, Journal, SteeringView};
 use super::reflectors::Discovery;
@@ -25,7 +26,9 @@ use crate::autorate::{Probe, Zone};
 use crate::config::{
     AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger,
 };
-use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
+use crate::measure::{
+    Choice, Method, News, ProbeConfig, Prober, Readings, default_gateways, resolve,
+};
 use crate::router::{self, Router};
 use crate::runner::{AutorateRunner, SteeringRunner};
 use crate::shaper::{self, Rates, Shaper};
@@ -45,6 +48,7 @@ pub(super) struct Controllers {
     routers: Vec<RouteActuator>,
     keepers: Vec<Keeper>,
     followers: Vec<Follower>,
+    cake_readers: Vec<CakeReader>,
 }
 
 /// One control thread.
@@ -115,14 +119,17 @@ impl Controllers {
             routers: Vec::new(),
             keepers: Vec::new(),
             followers: Vec::new(),
+            cake_readers: Vec::new(),
         };
         let mut baselines = BTreeMap::new();
-        for (config, choice, shaper) in autorate {
-            let status = running.start_autorate(&common, config, choice, shaper)?;
-            baselines.insert(config.wan_name.clone(), status);
+        for (one, choice, shaper) in autorate {
+            let status = running.start_autorate(&common, one, choice, shaper)?;
+            baselines.insert(one.wan_name.clone(), status);
         }
-        for (config, choice) in steering {
-            running.start_steering(&common, config, choice, &baselines)?;
+        for (one, choice) in steering {
+            let cake =
+                local_cake(config, &one.policy.primary_wan).filter(|_| one.policy.cake_aware);
+            running.start_steering(&common, one, choice, &baselines, cake)?;
         }
         Ok(running)
     }
@@ -156,11 +163,17 @@ impl Controllers {
         };
         let (actuator, target) = Actuator::start(wan, shaper)?;
         self.actuators.push(actuator);
-        let gateway = config.gateway.as_deref().filter(|_| config.check_gateway);
-        let probes = ProbeConfig {
-            gateway: gateway.and_then(|gateway| gateway.parse().ok()),
-            ..probes(choice, config.cycle, config.ping_timeout, config.use_median)
-        };
+        let mut probes = probes(choice, config.cycle, config.ping_timeout, config.use_median);
+        let fallback = config.policy.fallback.enabled;
+        if fallback && config.check_gateway {
+            probes.gateway = match &config.gateway {
+                Some(gateway) => resolve::reflectors(&[gateway])?.first().copied(),
+                None => default_gateways().first().copied(),
+            };
+        }
+        if probes.method == Method::Icmp && !(fallback && config.check_tcp) {
+            probes.tcp_targets.clear();
+        }
         let mut readings = self.start_prober(probes, common)?;
         let clock = common.clock;
         self.start_control(common, wan, config.cycle, false, move |beat| {
@@ -184,6 +197,7 @@ impl Controllers {
         config: &SteeringConfig,
         choice: Choice,
         baselines: &BTreeMap<String, Arc<Status>>,
+        cake: Option<&str>,
     ) -> Result<(), RunError> {
         let wan = config.policy.primary_wan.as_str();
         let router: Box<dyn Router> = Box::new(router::DryRun::new());
@@ -194,6 +208,22 @@ impl Controllers {
         self.routers.push(actuator);
         let mut readings =
             self.start_prober(probes(choice, config.interval, config.ping_timeout, true), common)?;
+        let mut cake = match cake {
+            Some(interface) => {
+                let (reader, readings) = CakeReader::start(interface, config.interval)?;
+                self.cake_readers.push(reader);
+                Some(readings)
+            }
+            None => {
+                if config.policy.cake_aware {
+                    warn!(
+                        wan,
+                        "There is no CAKE to read: steering sees no drops and no queue, and stays on the primary WAN."
+                    );
+                }
+                None
+            }
+        };
         let mut baseline = match &config.baseline {
             BaselineSource::InProcess(wan) => match baselines.get(wan) {
                 Some(status) => Baseline::Published(Arc::clone(status)),
@@ -219,7 +249,7 @@ impl Controllers {
                     SteeringView {
                         rtt_ms,
                         baseline_ms: baseline.now(rtt_ms),
-                        cake: None,
+                        cake: cake.as_mut().and_then(CakeReadings::take),
                         route: requests.outcome(),
                     }
                 },
@@ -302,6 +332,7 @@ impl Controllers {
         self.routers.into_iter().for_each(RouteActuator::stop);
         self.keepers.into_iter().for_each(Keeper::stop);
         self.followers.into_iter().for_each(Follower::stop);
+        self.cake_readers.into_iter().for_each(CakeReader::stop);
         outcome
     }
 }
@@ -415,6 +446,15 @@ fn probes(choice: Choice, interval: Duration, timeout: Duration, use_median: boo
     reflectors.truncate(most);
     tcp_targets.truncate(most);
     ProbeConfig { reflectors, tcp_targets, gateway: None, interval, timeout, method }
+}
+
+/// Where the download CAKE of a WAN is, if an autorate controller of this process drives it.
+fn local_cake<'a>(config: &'a Config, wan: &str) -> Option<&'a str> {
+    let autorate = config.autorate.iter().find(|one| one.wan_name == wan)?;
+    match &autorate.shaper {
+        ShaperConfig::LinuxCake { download_interface, .. } => Some(download_interface),
+        _ => None,
+    }
 }
 
 fn shaper(config: &AutorateConfig, options: &RunOptions) -> Result<Box<dyn Shaper>, RunError> {

@@ -5,6 +5,7 @@
 //! what they decide goes to the shaper's and the router's, what they record goes to the sinks'.
 
 mod actuator;
+mod cake;
 mod clock;
 mod controllers;
 pub mod cycle;

@@ -7,10 +7,12 @@ mod dry_run;
 mod error;
 mod linux_cake;
 mod netlink;
+mod statistics;
 
 pub use dry_run::DryRun;
 pub use error::ShaperError;
 pub use linux_cake::LinuxCake;
+pub use statistics::{QueueCounters, QueueStatistics};
 
 use crate::units::Rate;
 

@@ -18,6 +18,8 @@ const TC_HEADER_LEN: usize = 20;
 const RTM_NEWQDISC: u16 = 36;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+const TCA_STATS2: u16 = 7;
+const TCA_STATS_QUEUE: u16 = 3;
 const TCA_CAKE_BASE_RATE64: u16 = 2;
 
 /// A connection to the kernel's routing and traffic control.
@@ -33,6 +35,8 @@ pub(super) struct Qdisc {
     pub(super) kind: String,
     /// In bytes a second; of CAKE only. 0 is no limit.
     pub(super) cake_rate: Option<u64>,
+    /// Packets queued now, and packets dropped since the discipline was made.
+    pub(super) queue: Option<(u32, u32)>,
 }
 
 impl Netlink {
@@ -133,10 +137,17 @@ fn root_qdisc(payload: &[u8]) -> Option<Qdisc> {
     let rate =
         || attribute(attribute(attributes, TCA_OPTIONS)?, TCA_CAKE_BASE_RATE64)?.first_chunk();
     let cake_rate = (kind == "cake").then(rate).flatten().map(|rate| u64::from_ne_bytes(*rate));
-    (header.parent == TcHandle::ROOT).then_some(Qdisc {
+    // struct gnet_stats_queue: qlen, backlog, drops, requeues, overlimits; 32 bits each.
+    let queue = || {
+        let counters = attribute(attribute(attributes, TCA_STATS2)?, TCA_STATS_QUEUE)?;
+        let number = |at: usize| Some(u32::from_ne_bytes(*counters.get(at..)?.first_chunk()?));
+        Some((number(0)?, number(8)?))
+    };
+    (header.parent == TcHandle::ROOT).then(|| Qdisc {
         interface_index: header.index,
         kind,
         cake_rate,
+        queue: queue(),
     })
 }
 
@@ -179,8 +190,12 @@ mod tests {
     #[test]
     fn cake_is_read_back_as_it_is_written() {
         let found = root_qdisc(&bytes_of(&cake(3, 2_500_000)));
-        let expected =
-            Qdisc { interface_index: 3, kind: "cake".to_owned(), cake_rate: Some(2_500_000) };
+        let expected = Qdisc {
+            interface_index: 3,
+            kind: "cake".to_owned(),
+            cake_rate: Some(2_500_000),
+            queue: None,
+        };
         assert_eq!(found, Some(expected));
     }
 
@@ -189,6 +204,22 @@ mod tests {
         let mut message = cake(3, 1);
         message.header.parent = TcHandle { major: 1, minor: 1 };
         assert_eq!(root_qdisc(&bytes_of(&message)), None);
+    }
+
+    #[test]
+    fn counters_of_the_queue_are_read() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes
+        };
+        let counters: Vec<u8> =
+            [12u32, 34_000, 56, 7, 8].into_iter().flat_map(u32::to_ne_bytes).collect();
+        let statistics = attribute(TCA_STATS2, &attribute(TCA_STATS_QUEUE, &counters));
+        let mut message = bytes_of(&cake(3, 1));
+        message.extend(statistics);
+        assert_eq!(root_qdisc(&message).unwrap().queue, Some((12, 56)));
     }
 
     #[test]
