@@ -11,3 +11,5 @@ mod shaper;
 mod vectors;
 #[cfg(test)]
 mod vectors_config;
+#[cfg(test)]
+mod visible;

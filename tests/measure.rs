@@ -36,7 +36,7 @@ fn loopback(last: u8) -> IpAddr {
 fn start_icmp(config: ProbeConfig, origin: Instant) -> Option<(Prober, Readings)> {
     match Prober::start(config, origin) {
         Err(MeasureError::NoIcmp { source }) => {
-            println!("skipped: no ICMP socket for this user: {source}");
+            crate::visible::say(&format!("skipped: no ICMP socket for this user: {source}"));
             None
         }
         started => Some(started.unwrap()),
@@ -133,7 +133,7 @@ fn ipv6_echo_is_answered() {
     let reflectors = vec!["::1".parse().unwrap()];
     let config = ProbeConfig { reflectors, ..config(Method::Icmp) };
     if TcpListener::bind(("::1", 0)).is_err() {
-        println!("skipped: this machine has no IPv6 loopback");
+        crate::visible::say("skipped: this machine has no IPv6 loopback");
         return;
     }
     let Some((_prober, mut readings)) = start_icmp(config, Instant::now()) else { return };
@@ -143,7 +143,7 @@ fn ipv6_echo_is_answered() {
 #[test]
 fn round_trip_is_the_delay_of_the_path() {
     let Ok(path_ms) = std::env::var("WANCTL_LAB_RTT_MS") else {
-        println!("skipped: WANCTL_LAB_RTT_MS is not set; tests/lab/cake.sh sets it");
+        crate::visible::say("skipped: WANCTL_LAB_RTT_MS is not set; tests/lab/run sets it");
         return;
     };
     let path_ms: f64 = path_ms.parse().unwrap();
@@ -241,7 +241,7 @@ fn echo_replies_of_others_are_counted_and_ignored() {
     let protocol = SockProtocol::Icmp;
     let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol);
     let Ok(raw) = raw else {
-        println!("skipped: this user can't forge echo replies");
+        crate::visible::say("skipped: this user can't forge echo replies");
         return;
     };
     let config = ProbeConfig {

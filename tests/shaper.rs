@@ -15,7 +15,7 @@ fn rates(download_mbps: f64, upload_mbps: f64) -> Rates {
 fn lab_interface(variable: &str) -> Option<String> {
     let name = env::var(variable).ok();
     if name.is_none() {
-        println!("skipped: {variable} is not set; tests/lab/cake.sh sets it");
+        crate::visible::say(&format!("skipped: {variable} is not set; tests/lab/run sets it"));
     }
     name
 }
@@ -63,7 +63,7 @@ fn check_changes_nothing_and_needs_no_privilege() {
 #[test]
 fn missing_privilege_is_named() {
     if geteuid().is_root() {
-        println!("skipped: root lacks no privilege");
+        crate::visible::say("skipped: root lacks no privilege");
         return;
     }
     let mut shaper = LinuxCake::new("lo", "lo").unwrap();

@@ -28,7 +28,7 @@ fn family(name: &str) -> Vec<(PathBuf, Value)> {
         .collect();
     files.sort();
     if files.is_empty() {
-        eprintln!("skipped: no {name}_*.json in {}", folder.display());
+        crate::visible::say(&format!("skipped: no {name}_*.json in {}", folder.display()));
     }
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();

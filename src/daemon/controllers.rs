@@ -121,17 +121,33 @@ impl Controllers {
             followers: Vec::new(),
             cake_readers: Vec::new(),
         };
+        match running.start_all(&common, config, autorate, steering) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                let _ = running.stop();
+                Err(error)
+            }
+        }
+    }
+
+    fn start_all(
+        &mut self,
+        common: &Common<'_>,
+        config: &Config,
+        autorate: Vec<(&AutorateConfig, Choice, Box<dyn Shaper>)>,
+        steering: Vec<(&SteeringConfig, Choice)>,
+    ) -> Result<(), RunError> {
         let mut baselines = BTreeMap::new();
         for (one, choice, shaper) in autorate {
-            let status = running.start_autorate(&common, one, choice, shaper)?;
+            let status = self.start_autorate(common, one, choice, shaper)?;
             baselines.insert(one.wan_name.clone(), status);
         }
         for (one, choice) in steering {
             let cake =
                 local_cake(config, &one.policy.primary_wan).filter(|_| one.policy.cake_aware);
-            running.start_steering(&common, one, choice, &baselines, cake)?;
+            self.start_steering(common, one, choice, &baselines, cake)?;
         }
-        Ok(running)
+        Ok(())
     }
 
     /// How many control loops were started.
@@ -150,17 +166,18 @@ impl Controllers {
         info!(wan, shaper = shaper.describe(), "Autorate starts.");
         let mut runner = AutorateRunner::new(wan, config.policy.clone(), common.pipeline.sink())
             .map_err(|error| schema_error(&error))?;
-        let slot = match &config.state_file {
-            Some(path) => {
-                if let Some(state) = state_file::load(path) {
-                    runner.controller_mut().restore(&state);
-                }
-                let (keeper, slot) = Keeper::start(path.clone())?;
-                self.keepers.push(keeper);
-                Some(slot)
+        let mut slot = None;
+        if let Some(path) = &config.state_file {
+            if let Some(state) = state_file::load(path) {
+                runner.controller_mut().restore(&state);
             }
-            None => None,
-        };
+            // A dry run may go beside a program that really controls, and keeps its state there.
+            if !common.options.dry_run {
+                let (keeper, newest) = Keeper::start(path.clone())?;
+                self.keepers.push(keeper);
+                slot = Some(newest);
+            }
+        }
         let (actuator, target) = Actuator::start(wan, shaper)?;
         self.actuators.push(actuator);
         let mut probes = probes(choice, config.cycle, config.ping_timeout, config.use_median);

@@ -10,7 +10,7 @@ pub(crate) fn for_each_file(family: &str, replay: impl Fn(&Value) -> usize) {
     let folder = folder();
     let files = files_of(&folder, family);
     if files.is_empty() {
-        eprintln!("skipped: no {family}_*.json in {}", folder.display());
+        crate::visible::say(&format!("skipped: no {family}_*.json in {}", folder.display()));
         return;
     }
     let mut steps = 0;
