@@ -3,16 +3,16 @@
 //! The controller leaves its newest rates in a slot of one; the thread takes them from there. Only the
 //! newest matter: rates that a slow shaper had no time for are replaced, not queued. A failed write is
 //! tried again, with backoff, with whatever is newest by then.
-#![expect(clippy::disallowed_methods, reason = "waits and backs off in real time")]
+#![expect(clippy::disallowed_methods, reason = "backs off in real time")]
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use tracing::{info, warn};
 
+use super::background::{Background, Stop};
 use crate::shaper::{Rates, Shaper};
 
 /// How often the thread looks for new rates. Short beside a cycle, and no cycle has to wake it.
@@ -20,102 +20,155 @@ const POLL: Duration = Duration::from_millis(5);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
-/// A shaper on a thread of its own.
-#[derive(Debug)]
-pub struct Actuator {
-    shared: Arc<Shared>,
-    thread: JoinHandle<()>,
-}
-
 /// Where a controller leaves its newest rates.
 #[derive(Clone, Debug)]
-pub struct Target(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    newest: ArrayQueue<Rates>,
-    stop: AtomicBool,
-    writes: AtomicU64,
-    failures: AtomicU64,
-}
+pub(super) struct Target(Arc<ArrayQueue<Rates>>);
 
 impl Target {
     /// Leaves these rates for the shaper; does not wait for it.
-    pub fn set(&self, rates: Rates) {
-        self.0.newest.force_push(rates);
+    pub(super) fn set(&self, rates: Rates) {
+        self.0.force_push(rates);
     }
 }
 
-impl Actuator {
-    /// Starts the thread. `name` is the WAN's, for logs.
-    ///
-    /// # Errors
-    ///
-    /// The system has no thread to give.
-    pub fn start(name: &str, shaper: Box<dyn Shaper>) -> std::io::Result<(Self, Target)> {
-        let shared = Arc::new(Shared {
-            newest: ArrayQueue::new(1),
-            stop: AtomicBool::new(false),
-            writes: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-        });
-        let (wan, worker) = (name.to_owned(), Arc::clone(&shared));
-        let thread = thread::Builder::new()
-            .name(format!("shaper/{name}"))
-            .spawn(move || work(&wan, &worker, shaper))?;
-        let target = Target(Arc::clone(&shared));
-        Ok((Actuator { shared, thread }, target))
-    }
-
-    /// Ends the thread after the newest rates were tried once. The shaper keeps the last rates it took.
-    pub fn stop(self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            warn!("The shaper's thread panicked.");
-        }
-    }
+/// Starts a shaper's thread. `wan` is for logs.
+///
+/// When it is told to stop it tries the newest rates once more; the shaper keeps the last it took.
+///
+/// # Errors
+///
+/// The system has no thread to give.
+pub(super) fn start(wan: &str, shaper: Box<dyn Shaper>) -> io::Result<(Background, Target)> {
+    let newest = Arc::new(ArrayQueue::new(1));
+    let target = Target(Arc::clone(&newest));
+    let wan = wan.to_owned();
+    let background = Background::start(format!("shaper/{wan}"), move |stop| {
+        let worker = Worker {
+            wan,
+            shaper,
+            applied: None,
+            retry_at: Instant::now(),
+            retry: FIRST_RETRY,
+            failing: false,
+        };
+        worker.run(&newest, &stop);
+    })?;
+    Ok((background, target))
 }
 
-fn work(wan: &str, shared: &Shared, mut shaper: Box<dyn Shaper>) {
-    let mut applied: Option<Rates> = None;
-    let mut wanted: Option<Rates> = None;
-    let mut retry_at = Instant::now();
-    let mut retry = FIRST_RETRY;
-    let mut failing = false;
-    loop {
-        let stop = shared.stop.load(Ordering::Acquire);
-        if let Some(newest) = shared.newest.pop() {
-            wanted = Some(newest);
+struct Worker {
+    wan: String,
+    shaper: Box<dyn Shaper>,
+    /// What the shaper has; `None` when that is not known.
+    applied: Option<Rates>,
+    retry_at: Instant,
+    retry: Duration,
+    failing: bool,
+}
+
+impl Worker {
+    fn run(mut self, newest: &ArrayQueue<Rates>, stop: &Stop) {
+        let mut wanted = None;
+        loop {
+            // Read first, so that what was left before the order to stop is still seen.
+            let last = stop.is_set();
+            wanted = newest.pop().or(wanted);
+            if let Some(rates) = wanted
+                && self.applied != Some(rates)
+                && (last || self.retry_at <= Instant::now())
+            {
+                self.apply(rates);
+            }
+            if last {
+                return;
+            }
+            stop.wait(POLL);
         }
-        let due = wanted.filter(|rates| applied != Some(*rates));
-        if let Some(rates) = due
-            && (stop || Instant::now() >= retry_at)
-        {
-            match shaper.apply(rates) {
-                Ok(_) => {
-                    shared.writes.fetch_add(1, Ordering::Relaxed);
-                    applied = Some(rates);
-                    retry = FIRST_RETRY;
-                    if std::mem::take(&mut failing) {
-                        info!(wan, "Shaper takes rates again.");
-                    }
+    }
+
+    fn apply(&mut self, rates: Rates) {
+        let wan = &self.wan;
+        match self.shaper.apply(rates) {
+            Ok(_) => {
+                self.applied = Some(rates);
+                self.retry = FIRST_RETRY;
+                if std::mem::take(&mut self.failing) {
+                    info!(wan, "Shaper takes rates again.");
                 }
-                Err(error) => {
-                    shared.failures.fetch_add(1, Ordering::Relaxed);
-                    // What the shaper has now is unknown, so the next success must write.
-                    applied = None;
-                    retry_at = Instant::now() + retry;
-                    retry = (retry * 2).min(LONGEST_RETRY);
-                    if !std::mem::replace(&mut failing, true) {
-                        warn!(wan, %error, "Shaper does not take rates; the newest are tried again.");
-                    }
+            }
+            Err(error) => {
+                // What the shaper has now is unknown, so the next success must write.
+                self.applied = None;
+                self.retry_at = Instant::now() + self.retry;
+                self.retry = (self.retry * 2).min(LONGEST_RETRY);
+                if !std::mem::replace(&mut self.failing, true) {
+                    warn!(wan, %error, "Shaper does not take rates; the newest are tried again.");
                 }
             }
         }
-        if stop && shared.newest.is_empty() {
-            return;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::shaper::{Applied, ShaperError};
+    use crate::units::Rate;
+
+    /// Fails a number of times, then keeps what it is given.
+    struct Flaky {
+        failures: u32,
+        taken: Arc<Mutex<Vec<Rates>>>,
+    }
+
+    impl Shaper for Flaky {
+        fn apply(&mut self, rates: Rates) -> Result<Applied, ShaperError> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(ShaperError::NoInterface { interface: "test0".to_owned() });
+            }
+            self.taken.lock().unwrap().push(rates);
+            Ok(Applied { rates })
         }
-        thread::park_timeout(POLL);
+
+        fn check(&mut self) -> Result<String, ShaperError> {
+            Ok(String::new())
+        }
+
+        fn describe(&self) -> String {
+            String::new()
+        }
+    }
+
+    fn rates(mbps: f64) -> Rates {
+        Rates { download: Rate::from_mbps(mbps), upload: Rate::from_mbps(1.0) }
+    }
+
+    #[test]
+    fn a_failed_write_is_tried_again_with_the_newest_rates() {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let shaper = Flaky { failures: 2, taken: Arc::clone(&taken) };
+        let (background, target) = start("test", Box::new(shaper)).unwrap();
+        target.set(rates(1.0));
+        target.set(rates(2.0));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while taken.lock().unwrap().is_empty() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_eq!(*taken.lock().unwrap(), [rates(2.0)]);
+        background.stop();
+    }
+
+    #[test]
+    fn rates_left_before_the_stop_are_still_applied_and_equal_ones_are_not_written_twice() {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let shaper = Flaky { failures: 0, taken: Arc::clone(&taken) };
+        let (background, target) = start("test", Box::new(shaper)).unwrap();
+        target.set(rates(5.0));
+        target.set(rates(5.0));
+        background.stop();
+        assert_eq!(*taken.lock().unwrap(), [rates(5.0)]);
     }
 }

@@ -2,22 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use tracing::warn;
 
+use super::background::Background;
 use crate::shaper::{QueueCounters, QueueStatistics};
 use crate::steering::{CakeCounters, CakeSample};
-
-/// Reads the counters of one interface now and then.
-#[derive(Debug)]
-pub(super) struct CakeReader {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
 
 /// Where a control loop finds them.
 #[derive(Debug)]
@@ -27,40 +19,30 @@ pub(super) struct CakeReadings {
     started: bool,
 }
 
-impl CakeReader {
-    /// Starts the thread; it reads twice in each `interval` of the control loop.
-    pub(super) fn start(interface: &str, interval: Duration) -> io::Result<(Self, CakeReadings)> {
-        let mut statistics = QueueStatistics::open(interface)?;
-        let newest = Arc::new(ArrayQueue::new(1));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (readings, stopped) = (Arc::clone(&newest), Arc::clone(&stop));
-        let interface = interface.to_owned();
-        let thread = thread::Builder::new().name(format!("cake/{interface}")).spawn(move || {
-            let mut failing = false;
-            while !stopped.load(Ordering::Acquire) {
-                match statistics.read() {
-                    Ok(counters) => {
-                        failing = false;
-                        readings.force_push(counters);
-                    }
-                    Err(error) if !std::mem::replace(&mut failing, true) => {
-                        warn!(interface, %error, "CAKE's statistics can't be read; they count as none.");
-                    }
-                    Err(_) => {}
+/// Starts the thread that reads the counters of one interface, twice in each `interval` of the loop.
+pub(super) fn start(interface: &str, interval: Duration) -> io::Result<(Background, CakeReadings)> {
+    let mut statistics = QueueStatistics::open(interface)?;
+    let newest = Arc::new(ArrayQueue::new(1));
+    let readings = Arc::clone(&newest);
+    let interface = interface.to_owned();
+    let background = Background::start(format!("cake/{interface}"), move |stop| {
+        let mut failing = false;
+        while !stop.is_set() {
+            match statistics.read() {
+                Ok(counters) => {
+                    failing = false;
+                    readings.force_push(counters);
                 }
-                thread::park_timeout(interval / 2);
+                Err(error) if !std::mem::replace(&mut failing, true) => {
+                    warn!(interface, %error, "CAKE's statistics can't be read; they count as none.");
+                }
+                Err(_) => {}
             }
-        })?;
-        let readings = CakeReadings { newest, counters: CakeCounters::default(), started: false };
-        Ok((CakeReader { stop, thread }, readings))
-    }
-
-    /// Ends the thread.
-    pub(super) fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        let _ = self.thread.join();
-    }
+            stop.wait(interval / 2);
+        }
+    })?;
+    let readings = CakeReadings { newest, counters: CakeCounters::default(), started: false };
+    Ok((background, readings))
 }
 
 impl CakeReadings {

@@ -11,17 +11,16 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use wanctl_sink::{Issue, MetricsSink, Pipeline, Timestamp};
 
-use super::actuator::Actuator;
-use super::cake::{CakeReader, CakeReadings};
+use super::background::Background;
+use super::baseline::Baseline;
+use super::cake::CakeReadings;
 use super::clock::Clock;
 use super::cycle::{self, Beat, Journal, SteeringView};
 use super::reflectors::Discovery;
-use super::route::RouteActuator;
 use super::schedule::Schedule;
-use super::state_file::{self, Follower, Keeper};
 use super::status::Status;
 use super::wait::Event;
-use super::{RunError, RunOptions};
+use super::{RunError, RunOptions, actuator, cake, route, state_file};
 use crate::autorate::{Probe, Zone};
 use crate::config::{
     AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger,
@@ -32,7 +31,6 @@ use crate::measure::{
 use crate::router::{self, Router};
 use crate::runner::{AutorateRunner, SteeringRunner};
 use crate::shaper::{self, Rates, Shaper};
-use crate::signal::{Bounds, IdleGate, ewma};
 use crate::steering::Congestion;
 use crate::telemetry;
 
@@ -44,11 +42,7 @@ pub(super) struct Controllers {
     stop: Arc<AtomicBool>,
     control: Vec<Control>,
     probers: Vec<Prober>,
-    actuators: Vec<Actuator>,
-    routers: Vec<RouteActuator>,
-    keepers: Vec<Keeper>,
-    followers: Vec<Follower>,
-    cake_readers: Vec<CakeReader>,
+    helpers: Vec<Background>,
 }
 
 /// One control thread.
@@ -115,11 +109,7 @@ impl Controllers {
             stop: Arc::clone(&common.stop),
             control: Vec::new(),
             probers: Vec::new(),
-            actuators: Vec::new(),
-            routers: Vec::new(),
-            keepers: Vec::new(),
-            followers: Vec::new(),
-            cake_readers: Vec::new(),
+            helpers: Vec::new(),
         };
         match running.start_all(&common, config, autorate, steering) {
             Ok(()) => Ok(running),
@@ -173,13 +163,13 @@ impl Controllers {
             }
             // A dry run may go beside a program that really controls, and keeps its state there.
             if !common.options.dry_run {
-                let (keeper, newest) = Keeper::start(path.clone())?;
-                self.keepers.push(keeper);
+                let (keeper, newest) = state_file::keep(path.clone())?;
+                self.helpers.push(keeper);
                 slot = Some(newest);
             }
         }
-        let (actuator, target) = Actuator::start(wan, shaper)?;
-        self.actuators.push(actuator);
+        let (actuator, target) = actuator::start(wan, shaper)?;
+        self.helpers.push(actuator);
         let mut probes = probes(choice, config.cycle, config.ping_timeout, config.use_median);
         let fallback = config.policy.fallback.enabled;
         if fallback && config.check_gateway {
@@ -221,14 +211,14 @@ impl Controllers {
         info!(wan, router = router.describe(), "Steering starts.");
         let mut runner = SteeringRunner::new(config.policy.clone(), common.pipeline.sink())
             .map_err(|error| schema_error(&error))?;
-        let (actuator, requests) = RouteActuator::start(router)?;
-        self.routers.push(actuator);
+        let (actuator, requests) = route::start(router)?;
+        self.helpers.push(actuator);
         let mut readings =
             self.start_prober(probes(choice, config.interval, config.ping_timeout, true), common)?;
         let mut cake = match cake {
             Some(interface) => {
-                let (reader, readings) = CakeReader::start(interface, config.interval)?;
-                self.cake_readers.push(reader);
+                let (reader, readings) = cake::start(interface, config.interval)?;
+                self.helpers.push(reader);
                 Some(readings)
             }
             None => {
@@ -244,14 +234,14 @@ impl Controllers {
         let mut baseline = match &config.baseline {
             BaselineSource::InProcess(wan) => match baselines.get(wan) {
                 Some(status) => Baseline::Published(Arc::clone(status)),
-                None => Baseline::Own(OwnBaseline::new(config)),
+                None => Baseline::learnt(config),
             },
             BaselineSource::StateFile(path) => {
                 let status = Arc::new(Status::default());
-                self.followers.push(Follower::start(path.clone(), Arc::clone(&status))?);
+                self.helpers.push(state_file::follow(path.clone(), Arc::clone(&status))?);
                 Baseline::Published(status)
             }
-            BaselineSource::Own => Baseline::Own(OwnBaseline::new(config)),
+            BaselineSource::Own => Baseline::learnt(config),
         };
         let clock = common.clock;
         self.start_control(common, wan, config.interval, true, move |beat| {
@@ -345,11 +335,7 @@ impl Controllers {
             );
         }
         drop(self.probers);
-        self.actuators.into_iter().for_each(Actuator::stop);
-        self.routers.into_iter().for_each(RouteActuator::stop);
-        self.keepers.into_iter().for_each(Keeper::stop);
-        self.followers.into_iter().for_each(Follower::stop);
-        self.cake_readers.into_iter().for_each(CakeReader::stop);
+        self.helpers.into_iter().for_each(Background::stop);
         outcome
     }
 }
@@ -389,60 +375,6 @@ pub(super) fn record_snapshots(
         let labels = one.snapshot.labels(trigger);
         let wan = &one.policy.primary_wan;
         let _ = telemetry::record_config_snapshot(sink, at, wan, telemetry::STEERING, labels);
-    }
-}
-
-/// Steering's baseline.
-enum Baseline {
-    /// Published by an autorate controller, or read from its state file.
-    Published(Arc<Status>),
-    /// Learnt here.
-    Own(OwnBaseline),
-}
-
-impl Baseline {
-    fn now(&mut self, rtt_ms: Option<f64>) -> Option<f64> {
-        match self {
-            Baseline::Published(status) => status.baseline_ms.get(),
-            Baseline::Own(own) => own.learn(rtt_ms),
-        }
-    }
-}
-
-/// A baseline learnt from steering's own samples, by autorate's filters.
-struct OwnBaseline {
-    bounds: Bounds,
-    alpha_baseline: f64,
-    alpha_load: f64,
-    filters: Option<(f64, f64)>,
-}
-
-impl OwnBaseline {
-    /// Time constants of autorate's defaults, in seconds.
-    const BASELINE_SECONDS: f64 = 50.0;
-    const LOAD_SECONDS: f64 = 0.5;
-    const GATE: IdleGate = IdleGate { threshold_ms: 3.0 };
-
-    fn new(config: &SteeringConfig) -> Self {
-        let interval = config.interval.as_secs_f64();
-        let limits = &config.policy.thresholds;
-        OwnBaseline {
-            bounds: Bounds { min: limits.baseline_min_ms, max: limits.baseline_max_ms },
-            alpha_baseline: (interval / Self::BASELINE_SECONDS).min(1.0),
-            alpha_load: (interval / Self::LOAD_SECONDS).min(1.0),
-            filters: None,
-        }
-    }
-
-    fn learn(&mut self, rtt_ms: Option<f64>) -> Option<f64> {
-        if let Some(rtt) = rtt_ms {
-            let (baseline, load) = self.filters.unwrap_or((self.bounds.nearest(rtt), rtt));
-            let load = ewma(load, rtt, self.alpha_load);
-            let baseline =
-                Self::GATE.advance_within(self.bounds, baseline, load, rtt, self.alpha_baseline);
-            self.filters = Some((baseline, load));
-        }
-        self.filters.map(|(baseline, _)| baseline)
     }
 }
 

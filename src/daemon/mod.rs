@@ -5,6 +5,8 @@
 //! what they decide goes to the shaper's and the router's, what they record goes to the sinks'.
 
 mod actuator;
+mod background;
+mod baseline;
 mod cake;
 mod clock;
 mod controllers;
@@ -24,9 +26,7 @@ use crossbeam_queue::ArrayQueue;
 use tracing::{info, warn};
 use wanctl_sink::{Issue, Pipeline, PipelineOptions};
 
-pub use actuator::{Actuator, Target};
 pub use clock::Clock;
-pub use route::{Requests, RouteActuator};
 pub use schedule::{Schedule, Tick};
 pub use status::{Shown, Status};
 

@@ -2,14 +2,14 @@
 //!
 //! Steering asks, goes on, and hears of the outcome at a later tick. It asks for one change at a time.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use tracing::warn;
 
+use super::background::Background;
 use crate::router::Router;
 use crate::runner::RouteOutcome;
 use crate::steering::Route;
@@ -17,79 +17,55 @@ use crate::steering::Route;
 /// How often the thread looks for a request; short beside a steering cycle.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A router on a thread of its own.
-#[derive(Debug)]
-pub struct RouteActuator {
-    shared: Arc<Shared>,
-    thread: JoinHandle<()>,
-}
-
 /// Where steering leaves requests and finds outcomes.
 #[derive(Clone, Debug)]
-pub struct Requests(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    wanted: ArrayQueue<Route>,
-    outcome: ArrayQueue<RouteOutcome>,
-    stop: AtomicBool,
+pub(super) struct Requests {
+    wanted: Arc<ArrayQueue<Route>>,
+    outcome: Arc<ArrayQueue<RouteOutcome>>,
 }
 
 impl Requests {
     /// Asks for a change of route.
-    pub fn ask(&self, to: Route) -> RouteOutcome {
-        self.0.wanted.force_push(to);
+    pub(super) fn ask(&self, to: Route) -> RouteOutcome {
+        self.wanted.force_push(to);
         RouteOutcome::Pending
     }
 
     /// The outcome of the last request, once.
-    pub fn outcome(&self) -> Option<RouteOutcome> {
-        self.0.outcome.pop()
+    pub(super) fn outcome(&self) -> Option<RouteOutcome> {
+        self.outcome.pop()
     }
 }
 
-impl RouteActuator {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// The system has no thread to give.
-    pub fn start(mut router: Box<dyn Router>) -> std::io::Result<(Self, Requests)> {
-        let shared = Arc::new(Shared {
-            wanted: ArrayQueue::new(1),
-            outcome: ArrayQueue::new(1),
-            stop: AtomicBool::new(false),
-        });
-        let worker = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("router".to_owned()).spawn(move || {
-            let mut failing = false;
-            while !worker.stop.load(Ordering::Acquire) {
-                if let Some(to) = worker.wanted.pop() {
-                    let outcome = match router.route(to) {
-                        Ok(()) => RouteOutcome::Changed,
-                        Err(error) => {
-                            if !std::mem::replace(&mut failing, true) {
-                                warn!(%error, "Router does not change the route; it is asked again.");
-                            }
-                            RouteOutcome::Failed
+/// Starts a router's thread. When it is told to stop, a request under way is finished first, and the
+/// route stays as it is.
+///
+/// # Errors
+///
+/// The system has no thread to give.
+pub(super) fn start(mut router: Box<dyn Router>) -> io::Result<(Background, Requests)> {
+    let requests =
+        Requests { wanted: Arc::new(ArrayQueue::new(1)), outcome: Arc::new(ArrayQueue::new(1)) };
+    let Requests { wanted, outcome } = requests.clone();
+    let background = Background::start("router".to_owned(), move |stop| {
+        let mut failing = false;
+        while !stop.is_set() {
+            if let Some(to) = wanted.pop() {
+                outcome.force_push(match router.route(to) {
+                    Ok(()) => {
+                        failing = false;
+                        RouteOutcome::Changed
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut failing, true) {
+                            warn!(%error, "Router does not change the route; it is asked again.");
                         }
-                    };
-                    failing &= outcome == RouteOutcome::Failed;
-                    worker.outcome.force_push(outcome);
-                }
-                thread::park_timeout(POLL);
+                        RouteOutcome::Failed
+                    }
+                });
             }
-        })?;
-        let requests = Requests(Arc::clone(&shared));
-        Ok((RouteActuator { shared, thread }, requests))
-    }
-
-    /// Ends the thread; a request under way is finished first. The route stays as it is.
-    pub fn stop(self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            warn!("The router's thread panicked.");
+            stop.wait(POLL);
         }
-    }
+    })?;
+    Ok((background, requests))
 }

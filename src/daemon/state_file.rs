@@ -1,29 +1,26 @@
 //! What autorate keeps over a restart, in the original's file format.
 //!
-//! [`Keeper`] writes it from a thread of its own, at most every five seconds, and at the end. Another
-//! process, such as a steering daemon, may read the baseline in it; [`Follower`] does. Neither is ever
+//! [`keep`] writes it from a thread of its own, at most every five seconds, and at the end. Another
+//! process, such as a steering daemon, may read the baseline in it; [`follow`] does. Neither is ever
 //! waited for: a state that can't be written or read is said once and control goes on.
-#![expect(clippy::disallowed_methods, reason = "writes files on a thread of its own, in real time")]
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::autorate::{DirectionState, State};
+use crate::daemon::background::Background;
 use crate::daemon::status::Status;
 use crate::steering::baseline_from_state;
 
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 const READ_EVERY: Duration = Duration::from_millis(500);
-const POLL: Duration = Duration::from_millis(100);
 
 /// Reads a state that was kept. `None`, with a warning, for a file that can't be read or understood;
 /// without a warning when there is none.
@@ -43,101 +40,52 @@ pub(super) fn load(path: &Path) -> Option<State> {
     state
 }
 
-/// Writes the newest state now and then.
-#[derive(Debug)]
-pub(super) struct Keeper {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
 /// Where a controller leaves its newest state.
 pub(super) type Slot = Arc<ArrayQueue<State>>;
 
-impl Keeper {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// The system has no thread to give.
-    pub(super) fn start(path: PathBuf) -> io::Result<(Self, Slot)> {
-        let slot: Slot = Arc::new(ArrayQueue::new(1));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (newest, stopped) = (Arc::clone(&slot), Arc::clone(&stop));
-        let thread = thread::Builder::new().name("state".to_owned()).spawn(move || {
-            let mut failing = false;
-            let mut written = None;
-            loop {
-                let last = stopped.load(Ordering::Acquire);
-                if let Some(state) = newest.pop().filter(|state| written != Some(*state)) {
-                    match store(&path, &state) {
-                        Ok(()) => (written, failing) = (Some(state), false),
-                        Err(error) if !std::mem::replace(&mut failing, true) => {
-                            warn!(path = %path.display(), %error, "State is not kept.");
-                        }
-                        Err(_) => {}
+/// Starts the thread that writes the newest state now and then, and when it is told to stop.
+pub(super) fn keep(path: PathBuf) -> io::Result<(Background, Slot)> {
+    let slot: Slot = Arc::new(ArrayQueue::new(1));
+    let newest = Arc::clone(&slot);
+    let background = Background::start("state".to_owned(), move |stop| {
+        let mut failing = false;
+        let mut written = None;
+        loop {
+            let last = stop.is_set();
+            if let Some(state) = newest.pop().filter(|state| written != Some(*state)) {
+                match store(&path, &state) {
+                    Ok(()) => (written, failing) = (Some(state), false),
+                    Err(error) if !std::mem::replace(&mut failing, true) => {
+                        warn!(path = %path.display(), %error, "State is not kept.");
                     }
-                }
-                if last {
-                    return;
-                }
-                let until = Instant::now() + WRITE_EVERY;
-                while !stopped.load(Ordering::Acquire) && Instant::now() < until {
-                    thread::park_timeout(until.saturating_duration_since(Instant::now()));
+                    Err(_) => {}
                 }
             }
-        })?;
-        Ok((Keeper { stop, thread }, slot))
-    }
-
-    /// Writes the newest state and ends the thread.
-    pub(super) fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        let _ = self.thread.join();
-    }
-}
-
-/// Publishes the baseline of another process's state file.
-#[derive(Debug)]
-pub(super) struct Follower {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Follower {
-    /// Starts the thread; the baseline appears in `status.baseline_ms`.
-    ///
-    /// # Errors
-    ///
-    /// The system has no thread to give.
-    pub(super) fn start(path: PathBuf, status: Arc<Status>) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name("baseline".to_owned()).spawn(move || {
-            let mut failing = false;
-            while !stopped.load(Ordering::Acquire) {
-                let read = fs::read_to_string(&path);
-                let baseline = read.as_ref().ok().and_then(|text| baseline_from_state(text));
-                if baseline.is_none() && !std::mem::replace(&mut failing, true) {
-                    warn!(path = %path.display(), "No baseline in autorate's state file yet.");
-                }
-                failing &= baseline.is_none();
-                status.baseline_ms.set(baseline);
-                let until = Instant::now() + READ_EVERY;
-                while !stopped.load(Ordering::Acquire) && Instant::now() < until {
-                    thread::park_timeout(POLL);
-                }
+            if last {
+                return;
             }
-        })?;
-        Ok(Follower { stop, thread })
-    }
+            stop.wait(WRITE_EVERY);
+        }
+    })?;
+    Ok((background, slot))
+}
 
-    /// Ends the thread.
-    pub(super) fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        let _ = self.thread.join();
-    }
+/// Starts the thread that publishes the baseline of another process's state file in
+/// `status.baseline_ms`.
+pub(super) fn follow(path: PathBuf, status: Arc<Status>) -> io::Result<Background> {
+    Background::start("baseline".to_owned(), move |stop| {
+        let mut failing = false;
+        while !stop.is_set() {
+            let read = fs::read_to_string(&path);
+            let baseline = read.as_ref().ok().and_then(|text| baseline_from_state(text));
+            if baseline.is_none() && !std::mem::replace(&mut failing, true) {
+                warn!(path = %path.display(), "No baseline in autorate's state file yet.");
+            }
+            failing &= baseline.is_none();
+            status.baseline_ms.set(baseline);
+            stop.wait(READ_EVERY);
+        }
+    })
 }
 
 /// Replaces the file in one step, so that a reader or a crash never sees half of it.
@@ -210,7 +158,7 @@ mod tests {
     fn a_kept_state_comes_back_and_its_baseline_can_be_followed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/wan1_state.json");
-        let (keeper, slot) = Keeper::start(path.clone()).unwrap();
+        let (keeper, slot) = keep(path.clone()).unwrap();
         slot.force_push(state());
         keeper.stop();
         assert_eq!(load(&path), Some(state()));
