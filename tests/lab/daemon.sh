@@ -2,13 +2,15 @@
 # Shows that the whole daemon works: `wanctl run` with both controllers, on a router whose link has a
 # real delay and a real CAKE on each direction, recording to SQLite.
 #
-# The link is idle, then its delay rises from 20 to 120 ms, falls back, the link is lost and comes back;
-# at the end the daemon gets SIGTERM. What daemon.sql expects of that is judged from the history, from what tc
-# said every second, and from the log. CAKE's rate has to be the one recorded, in every sample.
+# The link is idle, then its delay rises from 20 to 120 ms and falls back; the link is lost and comes
+# back; its reflectors fall silent while its gateway answers; the daemon gets SIGTERM. daemon.sql says what
+# is expected of that, and judges it from the history, from what tc said every second, and from the log.
+# CAKE's rate has to be one that is recorded for that time, in every sample.
 #
 #   router (the guest itself)                                     internet (a namespace)
-#   wanctl ── wan: CAKE (upload) ────────── veth ────────── isp: netem delay, 10.64.0.2 to .4
-#             ifb-wan: CAKE (download) ◀── ingress of wan
+#   wanctl ── wan: CAKE (upload) ────────── veth ────────── isp: netem delay
+#             ifb-wan: CAKE (download) ◀── ingress of wan             reflectors 10.64.0.2 to .4
+#                                                                     gateway 10.64.0.254
 #
 # Usage: tests/lab/daemon.sh [WANCTL]     exit code 0 when it passed or was skipped
 #   WANCTL   the program to run; without it, a debug build is made
@@ -30,10 +32,11 @@ build_network() {
     ip link add wan type veth peer name isp netns internet
     ip address add 10.64.0.1/24 dev wan
     ip link set wan up
-    for host in 2 3 4; do
+    for host in 254 2 3 4; do
         ip -n internet address add "10.64.0.$host/24" dev isp
     done
     ip -n internet link set isp up
+    ip route add default via 10.64.0.254
     tc -n internet qdisc add dev isp root netem delay 20ms limit 10000
 
     ip link add ifb-wan type ifb
@@ -87,6 +90,10 @@ guest() {
     phase lost 3
     ip -n internet link set isp up
     phase back 6
+    for host in 2 3 4; do
+        ip -n internet address delete "10.64.0.$host/24" dev isp
+    done
+    phase silent 4
     kill "$sampler"
     phase end 0
     kill -TERM "$daemon"

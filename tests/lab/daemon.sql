@@ -20,7 +20,7 @@ CREATE TABLE limits AS SELECT 'download' AS direction, 2.0 AS floor, 20.0 AS cei
 
 -- In each phase, values count once they have settled, until shortly before the change that ends it.
 CREATE TABLE phases AS SELECT phase, at AS began,
-    at + CASE phase WHEN 'lost' THEN 0.6 ELSE 2.0 END AS settled,
+    at + CASE WHEN phase IN ('lost', 'silent') THEN 0.6 ELSE 2.0 END AS settled,
     coalesce(lead(at) OVER (ORDER BY at), 1e12) AS ended FROM marks;
 
 -- One row for each cycle of a controller.
@@ -134,12 +134,16 @@ FROM (SELECT source, round(100.0 * count(*) * CASE source WHEN 'autorate' THEN 0
     FROM cycles WHERE at BETWEEN (SELECT min(at) FROM marks) AND (SELECT max(at) FROM marks) GROUP BY source);
 
 -- (e) A link that is lost is called that; nothing is made up, and the rates stay.
-INSERT INTO checks SELECT printf('%s: cycles with a round trip while lost', source), '0 of some',
+INSERT INTO checks SELECT printf('%s: cycles with a round trip while %s', source, phase), '0 of some',
     printf('%d of %d', count(rtt), count(*)), count(rtt) = 0 AND 0 < count(*)
-FROM settled WHERE phase = 'lost' GROUP BY source;
-INSERT INTO checks SELECT 'outcomes of autorate''s probes while lost', 'PENDING (2), then LOST (4)',
-    group_concat(CAST(probe AS INTEGER), ' '), group_concat(CAST(probe AS INTEGER), ' ') = '2 4'
-FROM (SELECT probe FROM settled WHERE phase = 'lost' AND source = 'autorate' GROUP BY probe ORDER BY min(at));
+FROM settled WHERE phase IN ('lost', 'silent') GROUP BY phase, source;
+INSERT INTO checks SELECT printf('autorate''s probes while %s', phase), wanted, found, found = wanted
+FROM (SELECT 'lost' AS phase, 'PENDING LOST' AS wanted UNION ALL SELECT 'silent', 'PENDING GATEWAY_ONLY')
+JOIN (SELECT phase, group_concat(outcome, ' ') AS found
+    FROM (SELECT phase,
+            CASE probe WHEN 2 THEN 'PENDING' WHEN 3 THEN 'GATEWAY_ONLY' WHEN 4 THEN 'LOST' ELSE probe END AS outcome
+        FROM settled WHERE source = 'autorate' GROUP BY phase, probe ORDER BY min(at))
+    GROUP BY phase) USING (phase);
 INSERT INTO checks SELECT printf('%s rates while lost, Mbit/s', direction), 'one, between floor and ceiling',
     printf('%g to %g', min(rate), max(rate)), min(rate) = max(rate) AND floor < min(rate) AND max(rate) < ceiling
 FROM (SELECT limits.*, CASE direction WHEN 'download' THEN download ELSE upload END AS rate
@@ -149,12 +153,13 @@ INSERT INTO checks SELECT printf('CAKE %s at the end of back, Mbit/s', direction
     back.last, held.last < back.last
 FROM cake_ends AS back JOIN cake_ends AS held USING (direction)
 WHERE back.phase = 'back' AND held.phase = 'lost';
-INSERT INTO checks SELECT 'the log on measurement', 'gone, then back', group_concat(line ->> 'message', ' '),
-    group_concat(line ->> 'message', ' ') = 'Nothing answers; rates are held. Measurement is back.'
-FROM log WHERE line ->> 'message' IN ('Nothing answers; rates are held.', 'Measurement is back.');
+INSERT INTO checks SELECT 'the log on measurement', 'gone while lost, back, gone while silent', found,
+    found = 'Nothing answers; rates are held. Measurement is back. Nothing answers; rates are held.'
+FROM (SELECT group_concat(line ->> 'message', ' ') AS found FROM log
+    WHERE line ->> 'message' IN ('Nothing answers; rates are held.', 'Measurement is back.'));
 
 -- A check whose data are missing makes no line, so the lines are counted.
-INSERT INTO checks SELECT 'checks before this one', '37', count(*), count(*) = 37 FROM checks;
+INSERT INTO checks SELECT 'checks before this one', '40', count(*), count(*) = 40 FROM checks;
 
 .mode column
 .headers on
