@@ -69,3 +69,25 @@ impl AutorateRunner {
         &mut self.controller
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autorate::fixtures::policy;
+    use crate::autorate::{Outcome, Probe};
+
+    #[test]
+    fn what_stands_in_for_a_sample_is_not_recorded_as_a_round_trip() {
+        let memory = wanctl_sink_memory::MemorySink::default();
+        let mut runner = AutorateRunner::new("wan1", policy(), Box::new(memory.clone())).unwrap();
+        for probe in [Probe::Icmp(24.0), Probe::GatewayOnly] {
+            let observation = Observation { probe, elapsed_seconds: 0.05 };
+            let decision = runner.step(Timestamp::default(), &observation, |_| {});
+            assert_eq!(decision.outcome, Outcome::Stepped);
+        }
+        let records = memory.records();
+        let count = |name: &str| records.iter().filter(|r| r.metric == name).count();
+        assert_eq!(count("wanctl_rtt_ms"), 1);
+        assert_eq!(count("wanctl_rtt_delta_ms"), 2);
+    }
+}
