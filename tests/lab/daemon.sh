@@ -13,7 +13,7 @@
 #                                                                     gateway 10.64.0.254
 #
 # Usage: tests/lab/daemon.sh [WANCTL]     exit code 0 when it passed or was skipped
-#   WANCTL   the program to run; without it, a debug build is made
+#   WANCTL   the program to run, from the root of the repository; without it, a debug build is made
 # Debian: apt install user-mode-linux iproute2 kmod sqlite3
 
 # shellcheck source=tests/lab/uml.sh

@@ -67,7 +67,7 @@ need() {
 boot() {
     limit=$1
     shift
-    release=$(basename /usr/lib/uml/modules/*)
+    release=$(find /usr/lib/uml/modules -mindepth 1 -maxdepth 1 -printf "%f\n" | sort -V | tail -n 1)
     mkdir -p "$WANCTL_LAB_FOLDER/lib/modules"
     cp -r "/usr/lib/uml/modules/$release" "$WANCTL_LAB_FOLDER/lib/modules/"
     depmod -b "$WANCTL_LAB_FOLDER" "$release"
