@@ -139,7 +139,10 @@ impl AutorateRecorder {
         probe: autorate::Probe,
         decision: &autorate::Decision,
     ) -> Frame {
-        let times = [decision.rtt_ms, decision.baseline_ms, decision.delta_ms()];
+        // What stands in for a sample, while only the gateway answers, is no round trip.
+        let is_measured = matches!(probe, autorate::Probe::Icmp(_) | autorate::Probe::Tcp(_));
+        let rtt_ms = decision.rtt_ms.filter(|_| is_measured);
+        let times = [rtt_ms, decision.baseline_ms, decision.delta_ms()];
         let [download, upload] = decision.directions();
         let rates = [download.rate.mbps(), upload.rate.mbps()];
         let zones = [download.zone, upload.zone].map(|zone| f64::from(zone.code()));

@@ -7,7 +7,7 @@
 mod controller;
 mod decision;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod laws;
 mod observation;

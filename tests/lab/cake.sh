@@ -1,30 +1,14 @@
 #!/bin/sh
-# Runs the shaper's tests against a real CAKE, in a user-mode-linux guest, and compares with what tc says;
-# and measures a path with a known delay.
-#
-# Needs no privilege. The guest has its root on this machine's file system, read-only; everything
-# else lies in a temporary folder that is removed at the end.
+# Shows that the shaper drives a real CAKE: its tests run in a user-mode-linux guest, and tc has to say
+# the same as they do; and that the measured round trip is the delay of the path.
 #
 # Usage: tests/lab/cake.sh           exit code 0 when it passed or was skipped
 # Debian: apt install user-mode-linux iproute2 kmod
 
-set -eu
+# shellcheck source=tests/lab/uml.sh
+. "$(dirname "$0")/uml.sh"
 
 TIME_LIMIT=180
-
-# ---- in the guest: this script is its init ----
-
-fail() {
-    echo "lab: FAILED: $*"
-    finish
-}
-
-finish() {
-    # Asked of the kernel, because the machine may have no halt.
-    echo o >/proc/sysrq-trigger
-    # Never the end of init, which would be a kernel panic.
-    while :; do sleep 1; done
-}
 
 run_tests() {
     "$WANCTL_LAB_BINARY" --nocapture "$@" || fail "tests $*"
@@ -42,13 +26,7 @@ expect_bandwidth() {
 }
 
 guest() {
-    trap 'fail "line $LINENO"' EXIT
-    export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-    mount -t proc proc /proc
-    mount -t sysfs sysfs /sys
-    mount -t tmpfs tmpfs /run
-    modprobe -d "$WANCTL_LAB_FOLDER" dummy numdummies=0
-    ip link set lo up
+    load dummy numdummies=0
     for name in adopted bare rounding remade; do
         ip link add "$name" type dummy
         ip link set "$name" up
@@ -58,7 +36,7 @@ guest() {
     WANCTL_LAB_NO_CAKE_INTERFACE=bare run_tests kernel_without_cake_is_named
 
     echo "lab: with sch_cake"
-    modprobe -d "$WANCTL_LAB_FOLDER" sch_cake
+    load sch_cake
     tc qdisc replace dev adopted root handle 8001: cake bandwidth 100mbit \
         diffserv4 dual-dsthost nat wash ingress ack-filter rtt 50ms overhead 44 mpu 84
     tc qdisc replace dev bare root pfifo limit 10
@@ -77,48 +55,16 @@ guest() {
     echo "lab: made: $(tc qdisc show dev bare root)"
 
     echo "lab: a path of 20 ms"
-    modprobe -d "$WANCTL_LAB_FOLDER" sch_netem
+    load sch_netem
     tc qdisc add dev lo root netem delay 10ms limit 10000
     WANCTL_LAB_RTT_MS=20 run_tests round_trip_is_the_delay_of_the_path
-    echo "lab: PASSED"
-    trap - EXIT
-    finish
-}
-
-# ---- on the host ----
-
-skip() {
-    echo "skipped: $*"
-    exit 0
 }
 
 host() {
-    for tool in linux.uml tc depmod timeout; do
-        PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null ||
-            skip "no $tool; on Debian: apt install user-mode-linux iproute2 kmod"
-    done
-    PATH=$PATH:/usr/sbin:/sbin
-    script=$(readlink -f "$0")
-    cd "$(dirname "$script")/../.."
     binary=$(cargo test -p wanctl --test wanctl --no-run --message-format=json |
         sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
     [ -x "$binary" ] || { echo "no test binary" >&2; exit 1; }
-
-    folder=$(mktemp -d)
-    trap 'rm -rf "$folder"' EXIT
-    release=$(ls /usr/lib/uml/modules | sort -V | tail -n 1)
-    mkdir -p "$folder/lib/modules"
-    cp -r "/usr/lib/uml/modules/$release" "$folder/lib/modules/"
-    depmod -b "$folder" "$release"
-
-    # The guest's memory is a file in TMPDIR.
-    HOME=$folder TMPDIR=$folder timeout "$TIME_LIMIT" linux.uml mem=256M uml_dir="$folder/uml" \
-        rootfstype=hostfs rootflags=/ ro init="$script" con=null con0=null,fd:1 ssl=null quiet \
-        WANCTL_LAB_BINARY="$binary" WANCTL_LAB_FOLDER="$folder" \
-        </dev/null >"$folder/console" 2>&1 || true
-    tr -d '\r' <"$folder/console"
-    grep -q '^lab: PASSED' "$folder/console"
+    boot "$TIME_LIMIT" WANCTL_LAB_BINARY="$binary"
 }
 
-# Only the init of a machine may go the guest's way, which ends with the machine switched off.
-if [ "$$" -eq 1 ] && [ -n "${WANCTL_LAB_FOLDER:-}" ]; then guest; else host; fi
+lab "$@"
