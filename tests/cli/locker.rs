@@ -16,7 +16,11 @@ impl Locker {
     /// Takes the lock; returns when it is taken.
     pub(super) fn start(database: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "cli::locker::holds_the_lock_of_the_database_it_is_given", "--nocapture"])
+            .args([
+                "--exact",
+                "cli::locker::holds_the_lock_of_the_database_it_is_given",
+                "--nocapture",
+            ])
             .env(DATABASE, database)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

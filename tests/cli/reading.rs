@@ -48,6 +48,7 @@ fn by_the_sqlite_shell(database: &Path) {
     let Ok(output) = shell.arg("-readonly").arg(database).arg(query).output() else {
         return eprintln!("skipped: there is no sqlite3 program");
     };
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(out.trim(), "wanctl_rate_upload_mbps|20.0", "{err}");
 }

@@ -99,9 +99,11 @@ fn drive(database: PathBuf, lock: bool) -> Run {
     let stats = pipeline.shutdown(Duration::from_secs(30)).remove(0);
 
     // A cycle's own skipped ticks are counted at its end, so the next one sees them.
-    let counts: Vec<u64> = begun.iter().map(|(count, _)| *count).skip(1).chain([skipped()]).collect();
+    let counts: Vec<u64> =
+        begun.iter().map(|(count, _)| *count).skip(1).chain([skipped()]).collect();
     let due = |(cycle, count): (u64, &u64)| origin + INTERVAL * (cycle + 1 + count) as u32;
-    let lateness = (0..).zip(&counts).map(due).zip(&begun).map(|(due, (_, at))| *at - due).collect();
+    let lateness =
+        (0..).zip(&counts).map(due).zip(&begun).map(|(due, (_, at))| *at - due).collect();
     let skipped = begun.iter().zip(&counts).map(|((before, _), after)| after - before).collect();
     Run { decisions, skipped, lateness, stats, database }
 }
@@ -164,10 +166,7 @@ fn check_recorded(run: &Run) {
         run.decisions.iter().filter_map(value).collect()
     };
     assert_eq!(recorded("wanctl_rtt_ms"), decided(|d| d.rtt_ms));
-    assert_eq!(
-        recorded("wanctl_rtt_baseline_ms"),
-        decided(|d| d.baseline_ms.map(quantise_ms))
-    );
+    assert_eq!(recorded("wanctl_rtt_baseline_ms"), decided(|d| d.baseline_ms.map(quantise_ms)));
     assert_eq!(recorded("wanctl_rtt_delta_ms"), decided(|d| d.delta_ms().map(quantise_ms)));
     assert_eq!(recorded("wanctl_rate_download_mbps"), decided(|d| Some(d.download.rate.mbps())));
     assert_eq!(recorded("wanctl_rate_upload_mbps"), decided(|d| Some(d.upload.rate.mbps())));

@@ -23,7 +23,10 @@ impl Row {
     /// The row as text, which can be compared and sorted.
     pub(super) fn key(&self) -> String {
         let labels = self.labels.as_ref().map(Value::to_string);
-        format!("{} {} {} {} {labels:?} {:?}", self.at, self.wan, self.metric, self.source, self.value)
+        format!(
+            "{} {} {} {} {labels:?} {:?}",
+            self.at, self.wan, self.metric, self.source, self.value
+        )
     }
 }
 
@@ -88,7 +91,8 @@ pub(super) fn check_cycles(rows: &[Row], source: &str) -> u64 {
             continue;
         }
         let labels = row.labels.as_ref().map(Value::to_string).unwrap_or_default();
-        let twice = cycles.entry(row.at).or_default().insert(row.metric.clone() + &labels, row.value);
+        let twice =
+            cycles.entry(row.at).or_default().insert(row.metric.clone() + &labels, row.value);
         assert_eq!(twice, None, "{row:?}");
     }
     let always: &[&str] = match source {

@@ -9,7 +9,9 @@ fn a_run_records_every_cycle_of_both_controllers_and_leaves_only_the_database() 
     let place = Place::new();
     let config = place.write(
         "wan.yaml",
-        &format!("{BOTH}sinks: {{ history: {{ type: sqlite, settings: {{ path: history.db }} }} }}\n"),
+        &format!(
+            "{BOTH}sinks: {{ history: {{ type: sqlite, settings: {{ path: history.db }} }} }}\n"
+        ),
     );
     let database = place.work().join("history.db");
 

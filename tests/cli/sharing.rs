@@ -48,8 +48,11 @@ fn a_database_that_is_locked_for_seconds_loses_no_sample_and_no_cycle() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
     let database = place.work().join("history.db");
-    let daemon = place.start(place.command("run --config {} --duration 6s --log-format json", &config));
-    poll("the first row", || (rows::cycles(&rows::so_far(&database), "autorate") > 0).then_some(()));
+    let daemon =
+        place.start(place.command("run --config {} --duration 6s --log-format json", &config));
+    poll("the first row", || {
+        (rows::cycles(&rows::so_far(&database), "autorate") > 0).then_some(())
+    });
 
     let other = rusqlite::Connection::open(&database).unwrap();
     other.busy_timeout(Duration::from_secs(10)).unwrap();

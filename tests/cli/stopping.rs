@@ -22,7 +22,9 @@ fn stops_in_order(signal: &str) {
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
     let database = place.work().join("history.db");
     let daemon = place.start(place.command("run --config {} --log-format json", &config));
-    poll("the first row", || (rows::cycles(&rows::so_far(&database), "steering") > 0).then_some(()));
+    poll("the first row", || {
+        (rows::cycles(&rows::so_far(&database), "steering") > 0).then_some(())
+    });
 
     let asked = Instant::now();
     daemon.signal(signal);

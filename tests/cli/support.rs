@@ -94,7 +94,7 @@ impl Place {
     /// The program in the working directory, with arguments separated by spaces, of which `{}` is `config`.
     pub(super) fn command(&self, arguments: &str, config: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wanctl"));
-        for argument in arguments.split(' ') {
+        for argument in arguments.split_whitespace() {
             match argument {
                 "{}" => command.arg(config),
                 argument => command.arg(argument),
