@@ -1,5 +1,4 @@
 //! The shape of the repository: what belongs where, and what may not know of what.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,4 @@
 //! What the program says about files and about itself, without running anything.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::fs;
 use std::path::Path;

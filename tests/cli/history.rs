@@ -1,5 +1,4 @@
 //! `wanctl history`: what a run recorded, as people and programs read it.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::path::PathBuf;
 use std::process::Stdio;

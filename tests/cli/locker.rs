@@ -1,5 +1,4 @@
 //! Another process that has a database to itself for a while: this test binary, run once more.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,5 @@
 //! The same link, recorded to a database that works and to one that is locked: the same decisions, and
 //! nothing is lost.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "lateness is measured")]
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! History as another program reads it: the `metrics` relation, over a connection of its own.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! `wanctl run` with both controllers in one file: the rows of every cycle are in the database.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use super::rows;
 use super::support::{BOTH, Place};

@@ -1,5 +1,4 @@
 //! A password in a configuration is nowhere but in the configuration.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::fs;
 

@@ -1,5 +1,4 @@
 //! One database for two processes, and a database that somebody else has locked.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "a lock is held for a stated time")]
 
 use std::fs;

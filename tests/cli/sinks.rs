@@ -1,5 +1,4 @@
 //! Which sinks a file switches on, and what they leave behind.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,4 @@
 //! A folder to run the program in, and the programs that run in it.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "polls what other processes do, with deadlines")]
 
 use std::cell::Cell;
