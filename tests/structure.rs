@@ -64,12 +64,12 @@ fn every_sink_folder_is_linked_and_registered() {
     let linked: BTreeSet<&str> = registry.iter().map(|kind| kind.crate_name).collect();
     for folder in sink_folders() {
         let name = format!("wanctl-sink-{folder}");
+        let module = name.replace('-', "_");
         assert!(
             linked.contains(name.as_str()),
             "sinks/{folder} registers no kind in this program. Paste\n\n\
-             into [dependencies] of Cargo.toml:   {name}.workspace = true\n\
-             into src/sinks.rs:                   use {} as _;\n",
-            name.replace('-', "_")
+             below [dependencies] of Cargo.toml:\n{name} = {{ path = \"sinks/{folder}\" }}\n\n\
+             into src/sinks.rs:\nuse {module} as _;\n"
         );
     }
 }

@@ -1,7 +1,9 @@
 //! `wanctl run` with both controllers in one file: the rows of every cycle are in the database.
 
+use std::collections::BTreeSet;
+
 use super::rows;
-use super::support::{BOTH, Place};
+use super::support::{BOTH, Place, poll};
 
 #[test]
 fn a_run_records_every_cycle_of_both_controllers_and_leaves_only_the_database() {
@@ -36,9 +38,10 @@ fn a_run_records_every_cycle_of_both_controllers_and_leaves_only_the_database() 
     let both = rows::read(&database);
     assert!(rows::cycles(&both, "autorate") > autorate);
     assert_eq!(rows::values(&both, "steering", "wanctl_config_snapshot").len(), 2);
-    let key = |row: &rows::Row| row.key();
-    let kept: std::collections::BTreeSet<String> = both.iter().map(key).collect();
-    assert!(first.iter().map(key).all(|row| kept.contains(&row)), "a second run changes nothing");
+    let kept: BTreeSet<String> = both.iter().map(rows::Row::key).collect();
+    let lost: Vec<String> =
+        first.iter().map(rows::Row::key).filter(|row| !kept.contains(row)).collect();
+    assert!(lost.is_empty(), "a second run loses rows of the first: {lost:#?}");
 }
 
 #[test]
@@ -57,6 +60,26 @@ fn a_snapshot_names_what_is_in_force_and_why_it_was_taken() {
         assert_eq!(labels["steering"]["alternate_wan"], "spare");
         assert_eq!(snapshot.value, (snapshot.at / 1_000_000) as f64);
     }
+}
+
+#[test]
+fn a_signal_has_the_configuration_recorded_once_more() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    let database = place.work().join("history.db");
+    let daemon = place.start(place.command("run --config {}", &config));
+    let triggers = || -> Vec<String> {
+        let rows = rows::so_far(&database);
+        let labels = rows.iter().filter(|row| row.metric == "wanctl_config_snapshot");
+        labels.map(|row| row.labels.as_ref().unwrap()["trigger"].to_string()).collect()
+    };
+    poll("the snapshot of the start", || (triggers().len() == 2).then_some(()));
+    daemon.signal("USR1");
+    poll("the snapshot on request", || (triggers().len() == 4).then_some(()));
+    daemon.signal("TERM");
+    daemon.finish().success();
+    let expected = ["startup", "startup", "manual", "manual"].map(|name| format!("\"{name}\""));
+    assert_eq!(triggers(), expected);
 }
 
 #[test]
