@@ -7,19 +7,33 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::rows;
-use super::support::{BOTH, Finished, Place};
+use super::support::{BOTH, Finished, Place, Running};
+
+/// Starts both controllers for a moment, with these sinks.
+fn start(place: &Place, destinations: &str) -> Running {
+    let config = place.write("wan.yaml", &format!("{BOTH}{destinations}\n"));
+    place.start(place.command("run --config {} --duration 600ms --log-format json", &config))
+}
 
 /// Runs both controllers for a moment, with these sinks.
 fn run(place: &Place, destinations: &str) -> Finished {
-    let config = place.write("wan.yaml", &format!("{BOTH}{destinations}\n"));
-    place.run("run --config {} --duration 600ms --log-format json", &config)
+    start(place, destinations).finish()
+}
+
+/// Runs both controllers for a moment with each of these, all at once.
+fn run_each<const N: usize>(destinations: [&str; N]) -> [(&str, Place, Finished); N] {
+    let started = destinations.map(|destinations| {
+        let place = Place::new();
+        let running = start(&place, destinations);
+        (destinations, place, running)
+    });
+    started.map(|(destinations, place, running)| (destinations, place, running.finish().success()))
 }
 
 #[test]
 fn the_null_sink_leaves_no_file_whether_its_name_is_quoted_or_not() {
-    for kind in ["\"null\"", "null"] {
-        let place = Place::new();
-        let run = run(&place, &format!("sinks: {{ a: {{ type: {kind} }} }}")).success();
+    let kinds = ["sinks: { a: { type: \"null\" } }", "sinks: { a: { type: null } }"];
+    for (kind, place, run) in run_each(kinds) {
         assert!(place.files().is_empty(), "{kind}: {:?}", place.files());
         let closed = run.said("Sink closed.");
         assert_eq!(closed.len(), 1);
@@ -72,9 +86,8 @@ fn an_unknown_kind_names_the_known_ones() {
 
 #[test]
 fn without_storage_nothing_is_recorded_and_the_log_says_so() {
-    for storage in ["storage: { db_path: \"\" }", "storage: { db_path: null }", "storage: null"] {
-        let place = Place::new();
-        let run = run(&place, storage).success();
+    let storage = ["storage: { db_path: \"\" }", "storage: { db_path: null }", "storage: null"];
+    for (storage, place, run) in run_each(storage) {
         assert!(place.files().is_empty(), "{storage}: {:?}", place.files());
         assert!(run.err.contains("nothing is recorded to SQLite"), "{storage}: {}", run.err);
         assert!(run.said("Sink started.").is_empty(), "{storage}: {}", run.err);
