@@ -53,9 +53,12 @@ pub fn millis(duration: Duration) -> f64 {
 
 /// Milliseconds rounded to the resolution that is recorded, 0.01 ms.
 ///
-/// A measurement is rounded once, where it is taken, so control and history see the same value.
+/// A measurement is rounded once, where it is taken, so control and history see the same value. Zero has
+/// no sign.
 pub fn quantise_ms(ms: f64) -> f64 {
-    (ms * STEPS_PER_MILLISECOND).round() / STEPS_PER_MILLISECOND
+    // SQLite keeps no negative zero, and no reader should meet a `-0.0` in a text file; adding zero
+    // makes it positive.
+    (ms * STEPS_PER_MILLISECOND).round() / STEPS_PER_MILLISECOND + 0.0
 }
 
 /// Reads a duration as people write it: `500ms`, `20s`, `5m`, `2h`, `7d`, `1w`.
@@ -135,6 +138,7 @@ mod tests {
     fn a_measurement_is_rounded_to_hundredths_of_a_millisecond() {
         assert_eq!(quantise_ms(23.456), 23.46);
         assert_eq!(quantise_ms(0.004), 0.0);
+        assert!(quantise_ms(-0.004).is_sign_positive());
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 // `cfg(test)` tells clippy that the helpers in there may unwrap and print, as tests may.
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
 mod shaper;
+#[cfg(test)]
+mod structure;
 #[cfg(test)]
 mod vectors;
 #[cfg(test)]

@@ -89,7 +89,8 @@ fn invalid(issues: &[Issue]) -> anyhow::Error {
 
 /// Writes a value as indented JSON.
 fn write_json(out: &mut dyn Write, value: &serde_json::Value) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
+    // Its error as one of I/O, because a closed pipe is no source of a JSON error.
+    serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }

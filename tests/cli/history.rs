@@ -1,0 +1,141 @@
+//! `wanctl history`: what a run recorded, as people and programs read it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::support::{BOTH, Finished, Place};
+
+/// A run's history.
+struct Recorded {
+    place: Place,
+    config: PathBuf,
+    /// How many cycles autorate made.
+    cycles: usize,
+}
+
+impl Recorded {
+    fn new() -> Self {
+        let place = Place::new();
+        let config =
+            place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+        let run = "run --config {} --duration 500ms --log-format json";
+        let cycles = place.run(run, &config).success().cycles("autorate loop") as usize;
+        Recorded { place, config, cycles }
+    }
+
+    fn history(&self, options: &str) -> Finished {
+        let arguments = format!("history --last 5m --db history.db {options}");
+        self.place.run(&arguments, &self.config).success()
+    }
+
+    fn rows(&self, options: &str) -> Vec<Value> {
+        let json = self.history(&format!("--json {options}")).json();
+        json.as_array().unwrap().clone()
+    }
+}
+
+#[test]
+fn a_table_has_a_line_for_each_row() {
+    let recorded = Recorded::new();
+    let table = recorded.history("--metrics wanctl_rate_download_mbps").out;
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["Timestamp", "WAN", "Metric", "Value", "Labels"]);
+    assert_eq!(lines.clone().count(), recorded.cycles);
+    for line in lines {
+        let fields: Vec<&str> = line.split_whitespace().skip(2).collect();
+        assert_eq!(fields, ["loop", "wanctl_rate_download_mbps", "100"], "{line}");
+    }
+    let states = recorded.history("--metrics wanctl_state").out;
+    assert!(states.contains("GREEN"), "states have names in the table: {states}");
+}
+
+#[test]
+fn json_is_an_array_of_rows_with_whole_seconds_newest_first() {
+    let recorded = Recorded::new();
+    let rows = recorded.rows("");
+    assert!(rows.len() > 5 * recorded.cycles);
+    for row in &rows {
+        assert!(row["timestamp"].is_i64(), "{row}");
+        assert!(row["value"].is_f64(), "{row}");
+        let labels = row["labels"].as_str().map(serde_json::from_str::<Value>);
+        assert!(labels.is_none_or(|labels| labels.unwrap().is_object()), "{row}");
+    }
+    assert!(rows.is_sorted_by_key(|row| {
+        let number = |key: &str| row[key].as_i64().unwrap();
+        std::cmp::Reverse((number("timestamp"), number("micros")))
+    }));
+    let by_config = "history --last 5m --json --config {}";
+    let by_config = recorded.place.run(by_config, &recorded.config).success().json();
+    assert_eq!(by_config, Value::from(rows));
+}
+
+#[test]
+fn rows_are_chosen_by_metric_and_by_wan() {
+    let recorded = Recorded::new();
+    let rows = recorded.rows("--metrics wanctl_rtt_ms,wanctl_steering_enabled");
+    let mut names: Vec<&str> =
+        rows.iter().map(|row| row["metric_name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, ["wanctl_rtt_ms", "wanctl_steering_enabled"]);
+    assert_eq!(recorded.rows("--wan loop"), recorded.rows(""));
+    assert!(recorded.rows("--wan other").is_empty());
+    let table = recorded.history("--wan other").out;
+    assert_eq!(table, "No data found for the specified time range.\n");
+}
+
+#[test]
+fn a_limit_keeps_the_newest_and_says_so() {
+    let recorded = Recorded::new();
+    let all = recorded.rows("--metrics wanctl_rate_upload_mbps");
+    let three = recorded.rows("--metrics wanctl_rate_upload_mbps --limit 3");
+    assert_eq!(three, all[..3]);
+    let table = recorded.history("--limit 3").out;
+    assert_eq!(table.lines().count(), 5);
+    assert!(table.ends_with("The newest 3 rows; --limit shows more.\n"), "{table}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let recorded = Recorded::new();
+    for options in ["", "--json"] {
+        let arguments = format!("history --last 5m --db history.db {options}");
+        let mut command = recorded.place.command(&arguments, &recorded.config);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{options}");
+    }
+}
+
+#[test]
+fn a_range_without_rows_says_so() {
+    let place = Place::new();
+    let database = place.path("old.db");
+    // The relation that files of the original have.
+    rusqlite::Connection::open(&database)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE metrics (timestamp INTEGER, wan_name TEXT, metric_name TEXT, value REAL,
+                                   labels TEXT, granularity TEXT);
+             INSERT INTO metrics VALUES (1769300000, 'loop', 'wanctl_rtt_ms', 23.4, NULL, 'raw');",
+        )
+        .unwrap();
+    let history = place.run("history --last 1h --db {}", &database).success();
+    assert_eq!(history.out, "No data found for the specified time range.\n");
+    let history = place.run("history --last 1000w --db {}", &database).success();
+    assert!(history.out.contains("23.4"), "{}", history.out);
+}
+
+#[test]
+fn a_history_that_is_not_there_is_an_error_with_its_path() {
+    let place = Place::new();
+    let history = place.run("history --db missing.db", &place.path("")).failure();
+    assert!(history.err.contains("missing.db does not exist"), "{}", history.err);
+    assert_eq!(history.out, "");
+    assert!(place.files().is_empty(), "reading creates nothing");
+}

@@ -1,0 +1,16 @@
+//! The program from end to end: the real binary, real files, real signals.
+//!
+//! Everything is measured on 127.0.0.1, so the tests need neither root nor a network.
+
+mod check;
+mod history;
+mod locker;
+mod reading;
+mod recording;
+mod rows;
+mod run;
+mod secrets;
+mod sharing;
+mod sinks;
+mod stopping;
+mod support;
