@@ -20,14 +20,12 @@ use super::reflectors::Discovery;
 use super::schedule::Schedule;
 use super::status::Status;
 use super::wait::Event;
-use super::{RunError, RunOptions, actuator, cake, route, state_file};
+use super::{RunError, RunOptions, actuator, cake, reflectors, route, state_file};
 use crate::autorate::{Probe, Zone};
 use crate::config::{
     AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger,
 };
-use crate::measure::{
-    Choice, Method, News, ProbeConfig, Prober, Readings, default_gateways, resolve,
-};
+use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
 use crate::router::{self, Router};
 use crate::runner::{AutorateRunner, SteeringRunner};
 use crate::shaper::{self, Rates, Shaper};
@@ -88,13 +86,21 @@ impl Controllers {
                 &one.tcp_targets,
                 one.fallback_to_local,
             )?;
-            autorate.push((one, choice, shaper(one, options)?));
+            let mut probes = probes(choice, one.cycle, one.ping_timeout, one.use_median);
+            let fallback = one.policy.fallback.enabled;
+            if fallback && one.check_gateway {
+                probes.gateway = reflectors::gateway(&one.wan_name, one.gateway.as_deref());
+            }
+            if probes.method == Method::Icmp && !(fallback && one.check_tcp) {
+                probes.tcp_targets.clear();
+            }
+            autorate.push((one, probes, shaper(one, options)?));
         }
         let mut steering = Vec::new();
         for one in &config.steering {
             let wan = &one.policy.primary_wan;
             let choice = discovery.choose(wan, &one.reflectors, &[], one.fallback_to_local)?;
-            steering.push((one, choice));
+            steering.push((one, probes(choice, one.interval, one.ping_timeout, true)));
         }
         let common = Common {
             options,
@@ -124,18 +130,18 @@ impl Controllers {
         &mut self,
         common: &Common<'_>,
         config: &Config,
-        autorate: Vec<(&AutorateConfig, Choice, Box<dyn Shaper>)>,
-        steering: Vec<(&SteeringConfig, Choice)>,
+        autorate: Vec<(&AutorateConfig, ProbeConfig, Box<dyn Shaper>)>,
+        steering: Vec<(&SteeringConfig, ProbeConfig)>,
     ) -> Result<(), RunError> {
         let mut baselines = BTreeMap::new();
-        for (one, choice, shaper) in autorate {
-            let status = self.start_autorate(common, one, choice, shaper)?;
+        for (one, probes, shaper) in autorate {
+            let status = self.start_autorate(common, one, probes, shaper)?;
             baselines.insert(one.wan_name.clone(), status);
         }
-        for (one, choice) in steering {
+        for (one, probes) in steering {
             let cake =
                 local_cake(config, &one.policy.primary_wan).filter(|_| one.policy.cake_aware);
-            self.start_steering(common, one, choice, &baselines, cake)?;
+            self.start_steering(common, one, probes, &baselines, cake)?;
         }
         Ok(())
     }
@@ -149,7 +155,7 @@ impl Controllers {
         &mut self,
         common: &Common<'_>,
         config: &AutorateConfig,
-        choice: Choice,
+        probes: ProbeConfig,
         shaper: Box<dyn Shaper>,
     ) -> Result<Arc<Status>, RunError> {
         let wan = config.wan_name.as_str();
@@ -170,17 +176,6 @@ impl Controllers {
         }
         let (actuator, target) = actuator::start(wan, shaper)?;
         self.helpers.push(actuator);
-        let mut probes = probes(choice, config.cycle, config.ping_timeout, config.use_median);
-        let fallback = config.policy.fallback.enabled;
-        if fallback && config.check_gateway {
-            probes.gateway = match &config.gateway {
-                Some(gateway) => resolve::reflectors(&[gateway])?.first().copied(),
-                None => default_gateways().first().copied(),
-            };
-        }
-        if probes.method == Method::Icmp && !(fallback && config.check_tcp) {
-            probes.tcp_targets.clear();
-        }
         let mut readings = self.start_prober(probes, common)?;
         let clock = common.clock;
         self.start_control(common, wan, config.cycle, false, move |beat| {
@@ -202,7 +197,7 @@ impl Controllers {
         &mut self,
         common: &Common<'_>,
         config: &SteeringConfig,
-        choice: Choice,
+        probes: ProbeConfig,
         baselines: &BTreeMap<String, Arc<Status>>,
         cake: Option<&str>,
     ) -> Result<(), RunError> {
@@ -213,8 +208,7 @@ impl Controllers {
             .map_err(|error| schema_error(&error))?;
         let (actuator, requests) = route::start(router)?;
         self.helpers.push(actuator);
-        let mut readings =
-            self.start_prober(probes(choice, config.interval, config.ping_timeout, true), common)?;
+        let mut readings = self.start_prober(probes, common)?;
         let mut cake = match cake {
             Some(interface) => {
                 let (reader, readings) = cake::start(interface, config.interval)?;

@@ -107,7 +107,7 @@ pub fn autorate(
             }
         }
         let is_lost = match decision.outcome {
-            autorate::Outcome::Held => lost,
+            autorate::Outcome::Held | autorate::Outcome::Frozen => lost,
             outcome => outcome == autorate::Outcome::Lost,
         };
         if is_lost != lost {

@@ -42,7 +42,11 @@ impl Discovery {
         };
         if let Some((_, choice)) = self.known.iter().find(|(asked, _)| same(asked)) {
             info!(wan = who, "Measuring: {}", choice.describe);
-            return Ok(choice.clone());
+            let mut choice = choice.clone();
+            if choice.method == Method::Icmp {
+                choice.tcp_targets = candidates.tcp_targets;
+            }
+            return Ok(choice);
         }
         info!(wan = who, "Looking for reflectors that answer.");
         let choice = match measure::discover(&candidates) {
@@ -63,6 +67,20 @@ impl Discovery {
         };
         self.known.push((candidates, choice.clone()));
         Ok(choice)
+    }
+}
+
+/// The gateway to ask when no reflector answers: the configured one, else the machine's.
+pub(super) fn gateway(who: &str, configured: Option<&str>) -> Option<IpAddr> {
+    let Some(name) = configured else {
+        return measure::default_gateways().first().copied();
+    };
+    match resolve::reflectors(&[name]) {
+        Ok(addresses) => addresses.first().copied(),
+        Err(error) => {
+            warn!(wan = who, %error, "Gateway is left out.");
+            None
+        }
     }
 }
 

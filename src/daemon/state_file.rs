@@ -20,6 +20,7 @@ use crate::daemon::status::Status;
 use crate::steering::baseline_from_state;
 
 const WRITE_EVERY: Duration = Duration::from_secs(5);
+const FIRST_WRITE: Duration = Duration::from_millis(100);
 const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// Reads a state that was kept. `None`, with a warning, for a file that can't be read or understood;
@@ -64,7 +65,8 @@ pub(super) fn keep(path: PathBuf) -> io::Result<(Background, Slot)> {
             if last {
                 return;
             }
-            stop.wait(WRITE_EVERY);
+            // A reader waits for the first state.
+            stop.wait(if written.is_some() { WRITE_EVERY } else { FIRST_WRITE });
         }
     })?;
     Ok((background, slot))

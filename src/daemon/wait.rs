@@ -100,7 +100,7 @@ pub(super) fn log(journal: &Journal) {
                 info!(wan = &*wan, cause, "{text}");
             }
             Entry::Measurement(wan, Outcome::Lost) => {
-                warn!(wan = &*wan, "Nothing answers; rates are held.");
+                warn!(wan = &*wan, "No reflector answers; rates are held.");
             }
             Entry::Measurement(wan, _) => info!(wan = &*wan, "Measurement is back."),
         }
