@@ -154,9 +154,9 @@ INSERT INTO checks SELECT printf('CAKE %s at the end of back, Mbit/s', direction
 FROM cake_ends AS back JOIN cake_ends AS held USING (direction)
 WHERE back.phase = 'back' AND held.phase = 'lost';
 INSERT INTO checks SELECT 'the log on measurement', 'gone while lost, back, gone while silent', found,
-    found = 'Nothing answers; rates are held. Measurement is back. Nothing answers; rates are held.'
+    found = 'No reflector answers; rates are held. Measurement is back. No reflector answers; rates are held.'
 FROM (SELECT group_concat(line ->> 'message', ' ') AS found FROM log
-    WHERE line ->> 'message' IN ('Nothing answers; rates are held.', 'Measurement is back.'));
+    WHERE line ->> 'message' IN ('No reflector answers; rates are held.', 'Measurement is back.'));
 
 -- A check whose data are missing makes no line, so the lines are counted.
 INSERT INTO checks SELECT 'checks before this one', '40', count(*), count(*) = 40 FROM checks;
