@@ -1,7 +1,7 @@
 //! A sink as configured, not open yet.
 
 use std::fmt::{self, Debug};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use dyn_clone::DynClone;
 use serde::de::DeserializeOwned;
@@ -57,10 +57,33 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// A file, made absolute without touching the file system.
+    /// A file, made absolute and free of `..` without touching the file system.
+    ///
+    /// Two paths that only a symbolic link makes equal are told apart here; [`Pipeline::start`](crate::Pipeline::start)
+    /// finds them.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Resource::File(std::path::absolute(&path).unwrap_or(path))
+        let absolute = std::path::absolute(&path).unwrap_or(path);
+        let mut plain = PathBuf::new();
+        for part in absolute.components() {
+            match part {
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                part => plain.push(part),
+            }
+        }
+        Resource::File(plain)
+    }
+
+    /// The same resource by the name the file system gives it: symbolic links of the folder are followed.
+    pub(crate) fn followed(self) -> Self {
+        let Resource::File(path) = &self else { return self };
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return self };
+        match folder.canonicalize() {
+            Ok(folder) => Resource::File(folder.join(name)),
+            Err(_) => self,
+        }
     }
 }
 

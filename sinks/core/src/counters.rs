@@ -80,6 +80,12 @@ pub struct SinkStats {
 }
 
 impl SinkStats {
+    /// Rows that are neither at the destination nor given up for a reason of their own: waiting, being
+    /// written, or lost at the shutdown. After a shutdown these are gone.
+    pub fn unwritten(&self) -> u64 {
+        self.queued + self.in_flight + self.lost_at_shutdown
+    }
+
     /// Whether every offered row is accounted for.
     pub fn is_balanced(&self) -> bool {
         self.offered

@@ -45,6 +45,9 @@ pub struct Sample {
 
 /// The samples of one cycle, all of the same instant.
 ///
+/// A series has one value an instant, to the microsecond: an emitter takes a new time for each frame.
+/// Of two values of a series at one microsecond a destination may refuse the second.
+///
 /// ```
 /// # use wanctl_sink::{Frame, Kind, Metric, Rollup, Schema, Series, Timestamp, Unit};
 /// static RTT: Metric = Metric {

@@ -141,7 +141,7 @@ impl Pipeline {
             sink.mailbox.order_stop(until);
             sink.unpark();
         }
-        // The last call to a writer ends at the deadline; leave it a moment to return.
+        // A call that begins before the deadline ends with it; leave it a moment to return.
         let grace = Deadline::after(within + LAST_CHANCE);
         for sink in &sinks {
             if !sink.mailbox.wait_ended(grace) {
@@ -149,10 +149,9 @@ impl Pipeline {
             }
         }
         let stats: Vec<SinkStats> = sinks.iter().map(RunningSink::stats).collect();
-        for one in stats.iter().filter(|one| one.lost_at_shutdown + one.in_flight + one.queued > 0)
-        {
-            let lost = one.lost_at_shutdown + one.in_flight + one.queued;
-            warn!(sink = one.name, rows = lost, "Rows were not written before the deadline.");
+        for one in stats.iter().filter(|one| one.unwritten() > 0) {
+            let rows = one.unwritten();
+            warn!(sink = one.name, rows, "Rows were not written before the deadline.");
         }
         stats
     }
@@ -216,7 +215,7 @@ fn check(specs: &[SinkSpec]) -> Vec<Issue> {
         }
         let settings = format!("{path}.settings");
         issues.extend(spec.config.check().into_iter().map(|issue| issue.below(&settings)));
-        for claim in spec.config.claims() {
+        for claim in spec.config.claims().into_iter().map(Resource::followed) {
             if let Some(other) = claims.get(&claim) {
                 let message = format!("{claim} is already taken by sinks.{}", other.name);
                 issues.push(Issue::new(&path, message));

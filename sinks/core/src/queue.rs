@@ -59,10 +59,6 @@ impl Queue {
         Some(item)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.events.is_empty()
-    }
-
     /// Answers everything with `Closed` from now on.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);

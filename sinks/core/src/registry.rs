@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Issue, Settings, SinkConfig, issue};
+use crate::{Issue, Settings, SinkConfig, issue, metric};
 
 /// The version of the contract between this crate and sinks. It changes when the traits do.
 pub const ABI: u32 = 1;
@@ -50,11 +50,19 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Two crates that claim one kind, and crates built against another [`ABI`]: all of them, with the
-    /// names of the crates.
+    /// Two crates that claim one kind, crates built against another [`ABI`], and two crates that declare one
+    /// metric differently: all of them, with the names of the crates.
     pub fn linked() -> Result<Self, Vec<Issue>> {
         let mut registry = Registry::default();
-        let mut issues = Vec::new();
+        let mut issues: Vec<Issue> = metric::conflicts()
+            .into_iter()
+            .map(|(name, first, second)| {
+                Issue::new(
+                    "",
+                    format!("metric `{name}` is declared differently by {first} and {second}"),
+                )
+            })
+            .collect();
         for descriptor in inventory::iter::<SinkDescriptor> {
             if let Err(issue) = registry.add(*descriptor) {
                 issues.push(issue);

@@ -27,8 +27,10 @@ const CALL: Duration = Duration::from_secs(5);
 const POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// Between tries once the worker is told to stop.
 const LAST_TRIES: Duration = Duration::from_millis(20);
-/// A batch that makes the writer panic this often is put aside.
-const PANICS_PER_BATCH: u32 = 3;
+/// What a close gets at least.
+const LETTING_GO: Duration = Duration::from_millis(200);
+/// An item that makes the writer panic this often, alone, is put aside.
+const PANICS_PER_ITEM: u32 = 3;
 
 /// What the pipeline and a worker tell each other. Never touched by a control thread.
 #[derive(Debug, Default)]
@@ -123,7 +125,12 @@ impl Worker {
             pending: Vec::new(),
             pending_rows: 0,
             pending_since: Instant::now(),
-            pending_panics: 0,
+            portion: usize::MAX,
+            panics: 0,
+            again: false,
+            rejecting: false,
+            flush_order: 0,
+            flush_at: 0,
             backoff: Backoff::default(),
             outage: None,
             worker: self,
@@ -137,11 +144,22 @@ impl Worker {
 struct Running {
     worker: Worker,
     writer: Option<Box<dyn SinkWriter>>,
-    /// The batch: rows in flight until the destination has them.
+    /// Rows in flight, until the destination has them.
     pending: Vec<Item>,
     pending_rows: usize,
     pending_since: Instant,
-    pending_panics: u32,
+    /// How many of the pending items the next call gets. All of them, unless the writer panicked: then
+    /// half as many each time, until the item that makes it panic is alone.
+    portion: usize,
+    /// Panics over one item alone.
+    panics: u32,
+    /// The last call failed, so the batch comes again as it is.
+    again: bool,
+    /// Rows were rejected by the last batch too.
+    rejecting: bool,
+    /// The newest order to flush that was seen, and how many rows had been offered then.
+    flush_order: u64,
+    flush_at: u64,
     backoff: Backoff,
     outage: Option<Outage>,
 }
@@ -156,28 +174,32 @@ impl Running {
     fn run(mut self) {
         self.open();
         loop {
-            let (ordered, done, stop) = {
+            let (ordered, stop) = {
                 let state = self.worker.mailbox.lock();
-                (state.flushes_ordered, state.flushes_done, state.stop)
+                let ordered =
+                    (state.flushes_ordered != state.flushes_done).then_some(state.flushes_ordered);
+                (ordered, state.stop)
             };
             self.fill();
-            let now = Instant::now();
-            let old = now.duration_since(self.pending_since) >= self.worker.batch.linger;
-            let full = self.pending_rows >= self.worker.batch.rows;
-            let asked = ordered != done || stop.is_some();
-            // The last tries don't wait for their turn.
-            let wait = if stop.is_some() { Duration::ZERO } else { self.backoff.wait(now) };
-            if (asked || full || (old && !self.pending.is_empty())) && wait.is_zero() {
-                let clean = self.write();
-                if clean && full {
+            if let Some(order) = ordered
+                && (self.pending.is_empty() || self.has_settled_before(order))
+            {
+                self.flush(order);
+            }
+            if self.pending.is_empty() {
+                if stop.is_some() {
+                    break;
+                }
+            } else {
+                let now = Instant::now();
+                let old = now.duration_since(self.pending_since) >= self.worker.batch.linger;
+                let full = self.pending_rows >= self.worker.batch.rows;
+                let due = old || full || self.again || ordered.is_some() || stop.is_some();
+                // The last tries don't wait for their turn.
+                let turn = stop.is_some() || self.backoff.wait(now).is_zero();
+                if due && turn && self.write(stop) {
                     // There may be more where that came from.
                     continue;
-                }
-                if clean && self.worker.queue.is_empty() && self.pending.is_empty() {
-                    if stop.is_some() {
-                        break;
-                    }
-                    self.flush(ordered);
                 }
             }
             if stop.is_some_and(Deadline::is_over) {
@@ -186,6 +208,18 @@ impl Running {
             thread::park_timeout(self.pause(stop));
         }
         self.close();
+    }
+
+    /// Whether all rows that were offered before this order was first seen have gone somewhere. While
+    /// new ones keep coming, the queue alone does not tell.
+    fn has_settled_before(&mut self, order: u64) -> bool {
+        let counters = &self.worker.queue.counters;
+        if self.flush_order != order {
+            self.flush_order = order;
+            self.flush_at = counters.offered.load(Relaxed);
+        }
+        let waiting = counters.queued.load(Relaxed) + counters.in_flight.load(Relaxed);
+        self.flush_at + waiting <= counters.offered.load(Relaxed)
     }
 
     /// How long to look away. Emits wake nobody, so it is short; orders unpark the thread.
@@ -198,8 +232,10 @@ impl Running {
     }
 
     /// Moves items from the queue to the batch, up to the size of a batch.
+    ///
+    /// A batch that failed is left as it is: it comes again unchanged.
     fn fill(&mut self) {
-        while self.pending_rows < self.worker.batch.rows {
+        while !self.again && self.pending_rows < self.worker.batch.rows {
             let Some(item) = self.worker.queue.pop() else { break };
             if self.pending.is_empty() {
                 self.pending_since = Instant::now();
@@ -233,79 +269,97 @@ impl Running {
         });
     }
 
-    /// Writes the batch. True if nothing is left of it.
-    fn write(&mut self) -> bool {
+    /// Writes the batch, or the next portion of it. True if that went well, so that more may follow.
+    fn write(&mut self, stop: Option<Deadline>) -> bool {
         if self.writer.is_none() {
             self.open();
         }
         let Some(writer) = &mut self.writer else { return false };
-        if self.pending.is_empty() {
-            return true;
-        }
-        let batch = Batch::new(&self.pending);
-        let deadline = Deadline::after(CALL);
-        let written = catch_unwind(AssertUnwindSafe(|| writer.write(&batch, deadline)));
-        match written {
-            Ok(Written::All) => self.delivered(0),
+        let portion = self.portion.min(self.pending.len());
+        let batch = Batch::new(&self.pending[..portion]);
+        let call = Deadline::after(CALL);
+        let deadline = stop.map_or(call, |stop| stop.min(call));
+        match catch_unwind(AssertUnwindSafe(|| writer.write(&batch, deadline))) {
+            Ok(Written::All) => {
+                self.rejecting = false;
+                self.delivered(portion, 0);
+            }
             Ok(Written::Rejected(rows)) => {
-                let distinct: HashSet<usize> = rows
-                    .iter()
-                    .map(|(row, _)| *row)
-                    .filter(|row| *row < self.pending_rows)
-                    .collect();
-                self.delivered(distinct.len());
+                let all = self.pending[..portion].iter().map(Item::rows).sum();
+                let rejected: HashSet<usize> =
+                    rows.iter().map(|(row, _)| *row).filter(|row| *row < all).collect();
+                let reason = rows.first().map_or("", |(_, reason)| reason.as_str());
+                if !std::mem::replace(&mut self.rejecting, true) {
+                    let (sink, rows) = (&self.worker.context.sink, rejected.len());
+                    warn!(sink, rows, reason, "Sink rejects rows; they are counted.");
+                }
+                self.delivered(portion, rejected.len());
             }
             Ok(Written::Failed(error)) => {
                 if matches!(error.class, FaultClass::Corrupt | FaultClass::Bug | FaultClass::Config)
                 {
                     self.writer = None;
                 }
+                self.again = true;
                 self.failed(&error);
                 return false;
             }
             Err(_) => {
                 self.writer = None;
+                self.again = true;
                 self.worker.queue.counters.panics.fetch_add(1, Relaxed);
-                self.pending_panics += 1;
                 self.failed(&panicked("write"));
-                if self.pending_panics < PANICS_PER_BATCH {
+                if portion > 1 {
+                    self.portion = portion / 2;
                     return false;
                 }
-                error!(
-                    sink = self.worker.context.sink,
-                    rows = self.pending_rows,
-                    "Batch put aside: it makes the sink panic."
-                );
-                let counters = &self.worker.queue.counters;
-                counters::shift(&counters.in_flight, &counters.quarantined, self.pending_rows);
-                self.clear();
+                self.panics += 1;
+                if self.panics < PANICS_PER_ITEM {
+                    return false;
+                }
+                self.put_aside();
             }
         }
         true
     }
 
-    fn delivered(&mut self, rejected: usize) {
+    /// The first items of the batch are at the destination, but for this many rows.
+    fn delivered(&mut self, items: usize, rejected: usize) {
+        let rows = self.remove(items);
         let counters = &self.worker.queue.counters;
         counters::shift(&counters.in_flight, &counters.rejected, rejected);
-        counters::shift(&counters.in_flight, &counters.delivered, self.pending_rows - rejected);
-        self.clear();
+        counters::shift(&counters.in_flight, &counters.delivered, rows - rejected);
         self.recovered();
     }
 
-    fn clear(&mut self) {
-        self.pending.clear();
-        self.pending_rows = 0;
-        self.pending_panics = 0;
+    /// The first item of the batch makes the sink panic whenever it sees it.
+    fn put_aside(&mut self) {
+        let rows = self.remove(1);
+        error!(sink = self.worker.context.sink, rows, "Rows put aside: they make the sink panic.");
+        let counters = &self.worker.queue.counters;
+        counters::shift(&counters.in_flight, &counters.quarantined, rows);
     }
 
-    /// Carries out orders to flush.
-    fn flush(&mut self, order: u64) {
-        let Some(writer) = &mut self.writer else { return };
-        if self.worker.mailbox.lock().flushes_done == order {
-            return;
+    /// Takes the first items out of the batch; returns how many rows they were.
+    fn remove(&mut self, items: usize) -> usize {
+        let rows = self.pending.drain(..items).map(|item| item.rows()).sum();
+        self.pending_rows -= rows;
+        self.panics = 0;
+        self.again = !self.pending.is_empty();
+        if self.pending.is_empty() {
+            self.portion = usize::MAX;
         }
-        let flushed = catch_unwind(AssertUnwindSafe(|| writer.flush(Deadline::after(CALL))))
-            .unwrap_or_else(|_| Err(panicked("flush")));
+        rows
+    }
+
+    /// Carries out orders to flush. Everything was written before.
+    fn flush(&mut self, order: u64) {
+        // Without a writer nothing was ever written that could be flushed.
+        let flushed = match &mut self.writer {
+            Some(writer) => catch_unwind(AssertUnwindSafe(|| writer.flush(Deadline::after(CALL))))
+                .unwrap_or_else(|_| Err(panicked("flush"))),
+            None => Ok(()),
+        };
         match flushed {
             Ok(()) => self.worker.mailbox.change(|state| state.flushes_done = order),
             Err(error) => {
@@ -345,7 +399,10 @@ impl Running {
     /// Counts what is left as lost, and lets go of the destination.
     fn close(mut self) {
         if let Some(mut writer) = self.writer.take() {
-            let deadline = self.worker.mailbox.lock().stop.unwrap_or(Deadline::after(CALL));
+            let call = Deadline::after(CALL);
+            let stop = self.worker.mailbox.lock().stop.unwrap_or(call);
+            // Also after the last moment: letting go takes a moment of its own.
+            let deadline = stop.min(call).max(Deadline::after(LETTING_GO));
             let closed = catch_unwind(AssertUnwindSafe(|| writer.close(deadline)))
                 .unwrap_or_else(|_| Err(panicked("close")));
             if let Err(error) = closed {

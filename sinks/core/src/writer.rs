@@ -69,11 +69,14 @@ pub enum Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
+/// The longest time to a deadline. Far beyond any use, and within what the clock can add.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 #[expect(clippy::disallowed_methods, reason = "deadlines are real time, on worker threads only")]
 impl Deadline {
-    /// This long from now.
+    /// This long from now; at most a year.
     pub fn after(duration: Duration) -> Self {
-        Deadline(Instant::now() + duration)
+        Deadline(Instant::now() + duration.min(LONGEST))
     }
 
     /// The time left; zero when it has passed.

@@ -1,6 +1,6 @@
 //! The pipeline against a destination that does what a test tells it to.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::disallowed_methods)]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -40,6 +40,11 @@ struct Shared {
     refuse_open: Mutex<Option<FaultClass>>,
     closed: AtomicBool,
     release: (Mutex<bool>, Condvar),
+    /// The value that makes a write panic.
+    poison: Mutex<Option<f64>>,
+    /// How long each write had.
+    deadlines: Mutex<Vec<Duration>>,
+    claim: Mutex<Option<std::path::PathBuf>>,
 }
 
 impl Scripted {
@@ -67,7 +72,8 @@ impl Scripted {
 
 impl SinkConfig for Scripted {
     fn claims(&self) -> Vec<Resource> {
-        vec![Resource::file(format!("/nowhere/{:p}", Arc::as_ptr(&self.0)))]
+        let own = || format!("/nowhere/{:p}", Arc::as_ptr(&self.0)).into();
+        vec![Resource::file(self.0.claim.lock().unwrap().clone().unwrap_or_else(own))]
     }
 
     fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
@@ -80,7 +86,10 @@ impl SinkConfig for Scripted {
 }
 
 impl SinkWriter for Scripted {
-    fn write(&mut self, batch: &Batch<'_>, _: Deadline) -> Written {
+    fn write(&mut self, batch: &Batch<'_>, deadline: Deadline) -> Written {
+        self.0.deadlines.lock().unwrap().push(deadline.remaining());
+        let poison = *self.0.poison.lock().unwrap();
+        assert!(!batch.rows().any(|row| Some(row.value) == poison), "told to panic");
         let act = {
             let mut script = self.0.script.lock().unwrap();
             if script.len() > 1 { script.pop() } else { script.last().copied() }
@@ -302,6 +311,91 @@ fn a_destination_that_is_only_busy_does_not_stop_the_start() {
     *destination.0.refuse_open.lock().unwrap() = None;
     assert!(pipeline.flush(LONG));
     assert_eq!(destination.rows(), [5.0]);
+}
+
+#[test]
+fn a_sink_that_can_not_open_delays_neither_flush_nor_shutdown_when_nothing_waits() {
+    for startup in [Startup::Retry, Startup::Ignore] {
+        let destination = Scripted::default();
+        *destination.0.refuse_open.lock().unwrap() = Some(FaultClass::Config);
+        let mut spec = destination.spec("a");
+        spec.startup = startup;
+        let pipeline = start(vec![spec]);
+        assert!(pipeline.flush(Duration::from_secs(5)), "{startup:?}");
+        let before = std::time::Instant::now();
+        let stats = pipeline.shutdown(LONG);
+        assert!(before.elapsed() < LONG / 2, "{startup:?}");
+        assert_eq!(stats[0].unwritten(), 0);
+        assert_eq!(destination.0.opened.load(SeqCst), 1, "{startup:?}");
+    }
+}
+
+#[test]
+fn the_deadline_of_the_last_call_is_that_of_the_shutdown() {
+    let destination = Scripted::default();
+    let mut spec = destination.spec("a");
+    spec.batch.linger = Duration::from_secs(3600);
+    let pipeline = start(vec![spec]);
+    let _ = pipeline.sink().emit(&frame(&schema(), 1.0));
+    pipeline.shutdown(Duration::from_millis(500));
+    let given = destination.0.deadlines.lock().unwrap().clone();
+    assert_eq!(given.len(), 1);
+    assert!(given[0] <= Duration::from_millis(500), "{given:?}");
+}
+
+#[test]
+fn a_flush_ends_although_rows_keep_coming() {
+    let destination = Scripted::default();
+    let pipeline = start(vec![destination.spec("a")]);
+    let (sink, schema) = (pipeline.sink(), schema());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                let _ = sink.emit(&frame(&schema, 1.0));
+                std::thread::yield_now();
+            }
+        });
+        let flushed = pipeline.flush(Duration::from_secs(5));
+        over.store(true, SeqCst);
+        assert!(flushed);
+    });
+}
+
+#[test]
+fn one_item_that_makes_the_sink_panic_is_put_aside_alone() {
+    let destination = Scripted::default();
+    *destination.0.poison.lock().unwrap() = Some(41.0);
+    let mut spec = destination.spec("a");
+    spec.batch.linger = Duration::from_secs(3600);
+    let pipeline = start(vec![spec]);
+    let (sink, schema) = (pipeline.sink(), schema());
+    for i in 0..100 {
+        let _ = sink.emit(&frame(&schema, f64::from(i)));
+    }
+    let stats = &pipeline.shutdown(LONG)[0];
+    assert_eq!((stats.delivered, stats.quarantined), (99, 1), "{stats:?}");
+    assert!(stats.is_balanced());
+    let expected: Vec<f64> = (0..100).filter(|i| *i != 41).map(f64::from).collect();
+    assert_eq!(destination.rows(), expected, "in order, each once");
+}
+
+#[test]
+#[cfg(unix)]
+fn two_names_of_one_file_are_one_resource() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("real")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("real"), folder.path().join("link")).unwrap();
+    let claim = |path: &str| {
+        let destination = Scripted::default();
+        *destination.0.claim.lock().unwrap() = Some(folder.path().join(path));
+        destination
+    };
+    for other in ["real/../real/x", "link/x"] {
+        let specs = vec![claim("real/x").spec("a"), claim(other).spec("b")];
+        let issues = Pipeline::start(specs, PipelineOptions::default()).unwrap_err();
+        assert!(issues[0].to_string().ends_with("is already taken by sinks.a"), "{issues:?}");
+    }
 }
 
 #[test]

@@ -150,9 +150,11 @@ impl Store {
     ) -> rusqlite::Result<Vec<(usize, String)>> {
         let transaction = begin(&self.db, deadline)?;
         let mut rejected = Vec::new();
-        // A row that is there already came with an earlier try of this batch.
         let mut add_sample = transaction.prepare_cached(
             "INSERT OR IGNORE INTO samples (series_id, sec, us, value) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        let mut stored_sample = transaction.prepare_cached(
+            "SELECT value FROM samples WHERE series_id = ?1 AND sec = ?2 AND us = ?3",
         )?;
         let mut add_event = transaction.prepare_cached(
             "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
@@ -168,7 +170,16 @@ impl Store {
             match row.identity {
                 Identity::Series { schema, series } => {
                     let id = self.ids.id(&transaction, schema, series)?;
-                    add_sample.execute(params![id, sec, us, row.value])?;
+                    let added = add_sample.execute(params![id, sec, us, row.value])?;
+                    if added == 0 {
+                        let key = params![id, sec, us];
+                        let stored: f64 = stored_sample.query_row(key, |row| row.get(0))?;
+                        // The same value came with an earlier try of this batch.
+                        if stored != row.value {
+                            let why = "the series has another value at this microsecond";
+                            rejected.push((position, why.to_owned()));
+                        }
+                    }
                 }
                 Identity::Event(_) => {
                     let labels = row.label_text().unwrap_or_default();
@@ -177,7 +188,7 @@ impl Store {
                 }
             }
         }
-        drop((add_sample, add_event));
+        drop((add_sample, stored_sample, add_event));
         transaction.commit()?;
         Ok(rejected)
     }

@@ -56,6 +56,16 @@ fn a_batch_that_comes_again_changes_nothing() {
 }
 
 #[test]
+fn a_second_value_at_the_same_microsecond_is_rejected_and_not_lost_uncounted() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    let items = [rtt(&schema, at(7), 1.0), rtt(&schema, at(7), 2.0), rtt(&schema, at(8), 3.0)];
+    let written = folder.open().write(&Batch::new(&items), soon());
+    assert!(matches!(written, Written::Rejected(rows) if rows.len() == 1 && rows[0].0 == 1));
+    assert_eq!(folder.count("metrics"), 2);
+}
+
+#[test]
 fn two_cycles_in_one_second_are_two_rows() {
     let folder = Folder::new();
     let schema = schema("wan1");

@@ -15,12 +15,12 @@ fn two_writers_of_one_file_both_keep_their_history() {
     let (of_one, of_two) = (schema("wan1"), schema("wan2"));
     for s in 0..20 {
         write(&mut *one, &[rtt(&of_one, second(s), s as f64)]);
-        write(&mut *two, &[rtt(&of_two, second(s), s as f64), rtt(&of_one, at(s), 1.0)]);
+        write(&mut *two, &[rtt(&of_two, second(s), s as f64), rtt(&of_one, at(s), 0.0)]);
     }
     one.close(soon()).unwrap();
     two.close(soon()).unwrap();
     assert_eq!(folder.count("series"), 2);
-    // At second 0 both write the same instant of the same series.
+    // At second 0 both write the same value at the same instant of the same series.
     assert_eq!(folder.count("metrics"), 20 + 20 + 19);
 }
 
