@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that the helpers in there may unwrap and print, as tests may.
 #[cfg(test)]
+mod allocations;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
