@@ -10,6 +10,8 @@ mod measure;
 #[cfg(test)]
 mod shaper;
 #[cfg(test)]
+mod steering_rows;
+#[cfg(test)]
 mod structure;
 #[cfg(test)]
 mod vectors;
