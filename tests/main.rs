@@ -8,6 +8,8 @@ mod config;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
+mod several_files;
+#[cfg(test)]
 mod shaper;
 #[cfg(test)]
 mod steering_rows;
