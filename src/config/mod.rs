@@ -67,7 +67,9 @@
 //! * A list of hosts that is empty or has an entry that is no address or host name. A name whose last label is digits, one that
 //!   ends in a dot and an address with a zone are none.
 //! * A word for `router.transport` or `fallback_mode` that is none of the known ones.
-//! * Two controllers of one kind for one WAN; `sinks` beside `storage`.
+//! * Two controllers of one kind for one WAN; `sinks` beside `storage`; two sinks that want one destination and
+//!   differ.
+//! * `cake_aware: true` in a file of the new shape, when no file has a CAKE to read.
 //! * A floor that is not positive; a minimum above its maximum.
 //! * A negative time, queue or limit; a count of samples, drops or changes below 1; a time-out of 0; a port outside 1 to 65535.
 //! * `retention_days` outside 1 to 365.

@@ -135,7 +135,8 @@ fn add<'a>(sinks: &mut Vec<Asked<'a>>, mut asked: Asked<'a>) -> Option<Issue> {
                 "{claim} is already taken with other settings or options ({by}); they must agree"
             )
         };
-        return Some(Issue::new(&asked.key, message).in_file(asked.file));
+        let issue = Issue { stricter: true, ..Issue::new(&asked.key, message) };
+        return Some(issue.in_file(asked.file));
     }
     let taken = |name: &str| sinks.iter().any(|other| other.spec.name == name);
     if taken(&asked.spec.name) {
@@ -156,7 +157,8 @@ fn add<'a>(sinks: &mut Vec<Asked<'a>>, mut asked: Asked<'a>) -> Option<Issue> {
 /// Whether two sinks of one kind differ in nothing but their names, a default that is written out
 /// included.
 ///
-/// A sink's settings have no equality, so they are compared as `Debug` shows them.
+/// A sink's settings have no equality, so they are compared as `Debug` shows them; secrets, which it hides,
+/// are not compared.
 fn is_same(one: &SinkSpec, other: &SinkSpec) -> bool {
     let settings = |spec: &SinkSpec| format!("{:?}", spec.config);
     let options = |spec: &SinkSpec| (spec.startup, spec.queue, spec.batch);
