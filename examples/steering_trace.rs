@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use wanctl::runner::{RouteOutcome, SteeringRunner};
 use wanctl::sink::{Issue, Pipeline, PipelineOptions, Registry, SinkSpec, Timestamp};
 use wanctl::steering::Observation;
@@ -62,11 +62,16 @@ fn main() -> anyhow::Result<()> {
         wan: None,
         limit: None,
     };
-    for row in History::open(&path)?.query(&query)?.iter().rev() {
-        if let Some(labels) = &row.labels {
-            println!("{} {} {labels}", row.metric_name, row.value);
+    let rows = History::open(&path)?.query(&query)?;
+    let changes: Vec<_> = rows.iter().rev().filter(|row| row.labels.is_some()).collect();
+    for row in &changes {
+        let labels = row.labels.as_deref().unwrap_or_default();
+        println!("{} {} {labels}", row.metric_name, row.value);
+        for label in ["reason", "from_state", "to_state"] {
+            ensure!(labels.contains(&format!("\"{label}\":")), "no {label} in {labels}");
         }
     }
+    ensure!(changes.len() == 2, "{} changes of route, not there and back", changes.len());
     Ok(())
 }
 

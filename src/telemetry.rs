@@ -49,7 +49,7 @@ pub static STATE: Metric = Metric {
     unit: Unit::None,
     kind: Kind::State,
     rollup: Rollup::Mode,
-    help: "Congestion state",
+    help: "Congestion state; steering's stays GREEN unless cake_aware",
     states: &[
         StateNames { source: AUTORATE, names: &autorate::Zone::NAMES },
         StateNames { source: STEERING, names: &steering::Congestion::NAMES },

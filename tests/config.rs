@@ -429,22 +429,6 @@ fn dual_wan_steering_reads_the_cake_that_autorate_drives() {
 }
 
 #[test]
-fn cake_aware_without_a_cake_to_read_is_refused() {
-    let steering = "topology: { primary_wan: home, alternate_wan: lte }\nmeasurement: { reflectors: [1.1.1.1] }\n";
-    let text = format!("{SHORT}{steering}");
-    assert!(!read(&text).unwrap().steering().unwrap().policy.cake_aware);
-    check_issues(
-        &format!("{text}mode: {{ cake_aware: true }}\n"),
-        expect![[r#"
-        wan.yaml: mode.cake_aware: found true; accepted: false, or true with router.type routeros_rest or shaper.type linux_cake of topology.primary_wan, which have a CAKE to read
-    "#]],
-    );
-    let cake = "{ type: linux_cake, download_interface: ifb0, upload_interface: eth0 }";
-    let text = text.replace("{ type: dry_run }", cake);
-    assert!(read(&text).unwrap().steering().unwrap().policy.cake_aware);
-}
-
-#[test]
 fn a_short_file_has_the_documented_defaults() {
     let config = read(SHORT).unwrap();
     let autorate = config.autorate.unwrap();

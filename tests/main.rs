@@ -10,7 +10,11 @@ mod config;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
+mod several_files;
+#[cfg(test)]
 mod shaper;
+#[cfg(test)]
+mod steering_rows;
 #[cfg(test)]
 mod structure;
 #[cfg(test)]

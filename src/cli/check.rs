@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{invalid, write_json};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Note};
 use crate::sink::{Issue, Registry};
 
 /// Arguments of `wanctl check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is opened, created or contacted. Exit code 0 when the files can run together, 1 when not.
+Nothing is opened, created or contacted. Exit code 0 when the files can run together, 1 when not. What runs
+with --dry-run only is noted.
 
 Examples:
   wanctl check /etc/wanctl/cable.yaml
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
     let loaded = config::load(&arguments.files, &registry).and_then(|config| {
         let issues = config.check_secrets();
-        if issues.is_empty() { Ok(config) } else { Err(issues) }
+        if issues.is_empty() { Ok(with_limits(config)) } else { Err(issues) }
     });
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match (loaded, arguments.json) {
@@ -59,6 +60,17 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         }
     }
     Ok(code)
+}
+
+/// Adds a note for everything that this version can't drive.
+fn with_limits(mut config: Config) -> Config {
+    let limits = config.undriveable().into_iter().map(|Issue { file, path, message, .. }| Note {
+        file: file.unwrap_or_default(),
+        path,
+        message: format!("runs with --dry-run only: {message}"),
+    });
+    config.notes.extend(limits);
+    config
 }
 
 fn issue_json(issue: &Issue) -> serde_json::Value {
@@ -90,7 +102,7 @@ fn describe(config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
             one.reflectors.join(", ")
         )?;
     }
-    for sink in config.sinks.iter().filter(|sink| sink.enabled) {
+    for sink in &config.sinks {
         let claims: Vec<String> = sink.config.claims().iter().map(ToString::to_string).collect();
         writeln!(out, "sink {}: {} {}", sink.name, sink.kind, claims.join(", "))?;
     }

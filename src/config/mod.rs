@@ -44,6 +44,19 @@
 //! `continuous_monitoring.fallback_checks.local` and `measurement.fallback_to_local` (default false) measure the default gateway, then this
 //! machine, when no public reflector answers.
 //!
+//! # Several files
+//!
+//! The files of one command line run in one process. A sink that several of them name with the same settings and
+//! options is shared; two that want one destination and differ are refused. `cake_aware` reads the CAKE that an
+//! autorate controller of any of the files drives for `topology.primary_wan`.
+//!
+//! # Steering without a CAKE
+//!
+//! With `cake_aware: false` steering goes by RTT alone, against `bad_threshold_ms` and `recovery_threshold_ms`.
+//! There is nothing to tell congestion by then: steering's `wanctl_state` stays GREEN, and only
+//! `wanctl_steering_enabled` shows where traffic goes. Confidence scoring gets at most 25 points out of RTT, less
+//! than the default `steer_threshold`; a note says so.
+//!
 //! # Where we refuse more than the original
 //!
 //! Such an issue has [`stricter`](wanctl_sink::Issue::stricter) set.
@@ -54,17 +67,20 @@
 //! * A list of hosts that is empty or has an entry that is no address or host name. A name whose last label is digits, one that
 //!   ends in a dot and an address with a zone are none.
 //! * A word for `router.transport` or `fallback_mode` that is none of the known ones.
-//! * Two controllers of one kind for one WAN; `sinks` beside `storage`.
+//! * Two controllers of one kind for one WAN; `sinks` beside `storage`; two sinks that want one destination and
+//!   differ.
+//! * `cake_aware: true` in a file of the new shape, when no file has a CAKE to read.
 //! * A floor that is not positive; a minimum above its maximum.
 //! * A negative time, queue or limit; a count of samples, drops or changes below 1; a time-out of 0; a port outside 1 to 65535.
 //! * `retention_days` outside 1 to 365.
-//! * Steering limits that are not `green < yellow <= red` when `cake_aware` is on; the original stopped when it
-//!   started.
+//! * Steering limits that are not `green < yellow <= red`, unless `cake_aware` is false; the original stopped when
+//!   it started.
 //! * Confidence scores out of range also while scoring is off.
 //! * An empty name of the primary WAN, and an empty path or listening address.
 
 mod accept;
 mod autorate;
+mod combine;
 mod destinations;
 mod household;
 mod router;
@@ -85,6 +101,7 @@ use serde_yaml::{Mapping, Value};
 use wanctl_sink::{Issue, Registry, SinkSpec, nearest};
 
 pub use autorate::AutorateConfig;
+pub use combine::combine;
 pub use destinations::{
     DEFAULT_DATABASE, DEFAULT_RETENTION_DAYS, Listen, SinkSource, SinksSection, Storage,
 };
@@ -97,7 +114,7 @@ pub use steering::{BaselineSource, CakeQueues, SteeringConfig};
 use accept::show;
 use section::{Reader, Section};
 use shape::Shape;
-use steering::SteeringFile;
+use steering::{CakeUse, SteeringFile};
 
 /// Everything the daemon runs with.
 #[derive(Clone, Debug)]
@@ -106,7 +123,7 @@ pub struct Config {
     pub autorate: Vec<AutorateConfig>,
     /// The steering controllers, in the order of the files. No two watch one WAN.
     pub steering: Vec<SteeringConfig>,
-    /// Where rows go. Sinks of one kind on one destination are one, whichever files name them.
+    /// Where rows go. A sink that several files name alike is there once; disabled ones are not there.
     pub sinks: Vec<SinkSpec>,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
@@ -132,6 +149,22 @@ impl Config {
                 Some(Issue::new("router.password", error.to_string()).in_file(file))
             })
             .collect()
+    }
+
+    /// What this version reads but can't drive: RouterOS queues and rules. Such a configuration can be
+    /// checked, and run while nothing is to be driven.
+    pub fn undriveable(&self) -> Vec<Issue> {
+        let queues = self.autorate.iter().filter_map(|one| {
+            let ShaperConfig::RouterOsQueues { .. } = one.shaper else { return None };
+            let message = "RouterOS queues can't be driven by this version; accepted: shaper.type dry_run or linux_cake, or run with --dry-run";
+            Some(Issue::new("queues", message).in_file(&one.file))
+        });
+        let rules = self.steering.iter().filter_map(|one| {
+            let RouterConfig::RouterOs(_) = one.router else { return None };
+            let message = "a RouterOS router can't be driven by this version; accepted: router.type none, or run with --dry-run";
+            Some(Issue::new("router", message).in_file(&one.file))
+        });
+        queues.chain(rules).collect()
     }
 }
 
@@ -165,7 +198,8 @@ pub struct FileConfig {
 }
 
 impl FileConfig {
-    /// The steering controller, if the file has one. Its baseline does not know the other files yet.
+    /// The steering controller, if the file has one. Its baseline and `cake_aware` do not know the
+    /// autorate controllers yet, those of other files and that of this one.
     pub fn steering(&self) -> Option<&SteeringConfig> {
         self.steering.as_ref().map(|steering| &steering.config)
     }
@@ -176,7 +210,7 @@ impl FileConfig {
 /// # Errors
 ///
 /// Everything that is wrong with any of the files, those that cannot be read included, and what does not fit
-/// together: two controllers of one kind for one WAN.
+/// together, as [`combine`] says.
 pub fn load(files: &[PathBuf], registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut configs = Vec::new();
     let mut issues = Vec::new();
@@ -194,6 +228,11 @@ pub fn load(files: &[PathBuf], registry: &Registry) -> Result<Config, Vec<Issue>
             }
         }
     }
+    if !issues.is_empty() {
+        // A CAKE may be in a file that could not be read, so none is missed.
+        let steering = configs.iter_mut().filter_map(|config| config.steering.as_mut());
+        steering.for_each(|steering| steering.cake = CakeUse::Settled);
+    }
     match combine(configs, registry) {
         Ok(config) if issues.is_empty() => Ok(config),
         Ok(_) => Err(issues),
@@ -210,60 +249,6 @@ fn sink_issues(text: &str, file: &Path, registry: &Registry) -> Vec<Issue> {
     // What this reader finds was reported before.
     let source = destinations::read(&Reader::default().root(&map), file);
     sinks::resolve(&[source], registry, &mut Vec::new()).err().unwrap_or_default()
-}
-
-/// Puts files together.
-///
-/// # Errors
-///
-/// Two autorate controllers for one WAN, two steering controllers that watch one WAN, and everything
-/// that is wrong with the sinks.
-pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Vec<Issue>> {
-    let mut config = Config { autorate: vec![], steering: vec![], sinks: vec![], notes: vec![] };
-    let mut sources = Vec::new();
-    let mut issues = Vec::new();
-    let mut steering_files = Vec::new();
-    for file in files {
-        sources.push(file.sinks);
-        config.notes.extend(file.notes);
-        if let Some(autorate) = file.autorate {
-            let wan = &autorate.wan_name;
-            if let Some(first) = config.autorate.iter().find(|other| other.wan_name == *wan) {
-                issues.push(twice("wan_name", wan, "autorate", &first.file, &autorate.file));
-            }
-            config.autorate.push(autorate);
-        }
-        steering_files.extend(file.steering);
-    }
-    for SteeringFile { config: mut steering, baseline_is_default } in steering_files {
-        let wan = &steering.policy.primary_wan;
-        if let Some(first) = config.steering.iter().find(|other| other.policy.primary_wan == *wan) {
-            issues.push(twice(
-                "topology.primary_wan",
-                wan,
-                "steering",
-                &first.file,
-                &steering.file,
-            ));
-        }
-        if baseline_is_default && config.autorate.iter().any(|autorate| autorate.wan_name == *wan) {
-            steering.baseline = BaselineSource::InProcess(wan.clone());
-        }
-        config.steering.push(steering);
-    }
-    match sinks::resolve(&sources, registry, &mut config.notes) {
-        Ok(sinks) => config.sinks = sinks,
-        Err(found) => issues.extend(found),
-    }
-    if issues.is_empty() { Ok(config) } else { Err(issues) }
-}
-
-fn twice(path: &str, wan: &str, controller: &str, first: &Path, second: &Path) -> Issue {
-    let accepted = format!(
-        "a WAN without {controller} controller ({} has one for it already)",
-        first.display()
-    );
-    Issue { stricter: true, ..Issue::value(path, format!("{wan:?}"), accepted) }.in_file(second)
 }
 
 /// Reads the text of one configuration file. `file` is named in issues and not opened.
@@ -347,16 +332,7 @@ fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig>
     }
     let sinks = destinations::read(root, file);
     let autorate = has_autorate.then(|| autorate::read(root, shape, file));
-    let has_local_cake = |wan: &str| match &autorate {
-        Some(Some(autorate)) => {
-            let is_cake = matches!(autorate.shaper, ShaperConfig::LinuxCake { .. });
-            is_cake && autorate.wan_name == wan
-        }
-        // Refused already; no conclusion is drawn from what is left of it.
-        Some(None) => true,
-        None => false,
-    };
-    let steering = has_steering.then(|| steering::read(root, shape, file, &has_local_cake));
+    let steering = has_steering.then(|| steering::read(root, shape, file));
     if has_autorate && !has_steering && shape == Shape::New {
         router::read_unused(root, shape);
     }

@@ -70,18 +70,25 @@ pub(super) struct SteeringFile {
     pub(super) config: SteeringConfig,
     /// The baseline's source is a default, so an autorate controller of the same process is preferred.
     pub(super) baseline_is_default: bool,
+    /// Whether `cake_aware` depends on the autorate controllers.
+    pub(super) cake: CakeUse,
+}
+
+/// What the files' autorate controllers have to do with `cake_aware`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CakeUse {
+    /// Nothing: it stays as it is.
+    Settled,
+    /// It is on if one of them drives a CAKE of this machine for the primary WAN.
+    IfThere,
+    /// It is on, so one of them must.
+    Needed,
 }
 
 /// Reads the controller of a file that has any of its sections; `None` after reporting why not.
 ///
-/// `has_local_cake` says whether the file's autorate controller drives a CAKE of this machine for a WAN.
 /// The snapshot concerns the whole file, so the caller fills it in.
-pub(super) fn read(
-    root: &Section<'_>,
-    shape: Shape,
-    file: &Path,
-    has_local_cake: &dyn Fn(&str) -> bool,
-) -> Option<SteeringFile> {
+pub(super) fn read(root: &Section<'_>, shape: Shape, file: &Path) -> Option<SteeringFile> {
     shape.needed(root, "wan_name", &IDENTIFIER);
     household::read(root, shape);
     let topology = root.section("topology");
@@ -117,13 +124,13 @@ pub(super) fn read(
     state.note_no_effect("file");
     shape.no_effect(&state, "history_size", &whole(1, 3_000, "samples"));
     let mode = root.section("mode").ours();
-    let reads_cake = matches!(router, Some(RouterConfig::RouterOs(_)))
-        || primary_wan.as_deref().is_none_or(has_local_cake);
-    let cake_aware = mode.get_or("cake_aware", &Flag, shape.is_original() || reads_cake);
-    if cake_aware && !reads_cake && router.is_some() && !shape.is_original() {
-        let message = "found true; accepted: false, or true with router.type routeros_rest or shaper.type linux_cake of topology.primary_wan, which have a CAKE to read";
-        mode.refuse("cake_aware", message.to_owned(), true);
-    }
+    let asked = mode.get("cake_aware", &Flag);
+    let reads_router = shape.is_original() || matches!(router, Some(RouterConfig::RouterOs(_)));
+    let cake = match asked {
+        Some(true) if !reads_router => CakeUse::Needed,
+        None if !reads_router => CakeUse::IfThere,
+        _ => CakeUse::Settled,
+    };
     mode.no_effect("enable_yellow_state", &Flag);
     mode.no_effect("reset_counters", &Flag);
     let scoring = mode.get_or("use_confidence_scoring", &Flag, false);
@@ -132,7 +139,8 @@ pub(super) fn read(
     } else {
         root.section("thresholds")
     };
-    let thresholds = thresholds(&thresholds_section, shape, cake_aware);
+    // Whether there is a CAKE is known later; the order of the limits must not depend on it.
+    let thresholds = thresholds(&thresholds_section, shape, asked != Some(false));
     let confidence = confidence(root, scoring);
     let cake_queues = cake_queues(&root.section("cake_queues"), primary_wan.as_deref(), shape);
     let sources = root.section("cake_state_sources").ours();
@@ -153,7 +161,7 @@ pub(super) fn read(
         file: file.to_owned(),
         policy: Policy {
             alternate_wan: alternate_wan?,
-            cake_aware,
+            cake_aware: asked.unwrap_or(reads_router),
             thresholds,
             confidence: scoring.then_some(confidence),
             primary_wan,
@@ -170,7 +178,7 @@ pub(super) fn read(
         state_file: state_file.map(PathBuf::from),
         snapshot: Snapshot::default(),
     };
-    Some(SteeringFile { config, baseline_is_default: named.is_none() })
+    Some(SteeringFile { config, baseline_is_default: named.is_none(), cake })
 }
 
 /// `ping_host` first, then `reflectors`; one of them is needed.

@@ -23,7 +23,7 @@ use super::wait::Event;
 use super::{RunError, RunOptions, actuator, cake, reflectors, route, state_file};
 use crate::autorate::{Probe, Zone};
 use crate::config::{
-    AutorateConfig, BaselineSource, Config, RouterConfig, ShaperConfig, SteeringConfig, Trigger,
+    AutorateConfig, BaselineSource, Config, ShaperConfig, SteeringConfig, Trigger,
 };
 use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
 use crate::router::{self, Router};
@@ -72,10 +72,6 @@ impl Controllers {
         journal: &Arc<Journal>,
         events: &Sender<Event>,
     ) -> Result<Self, RunError> {
-        let issues = undriveable(config, options);
-        if !issues.is_empty() {
-            return Err(RunError::Config(issues));
-        }
         // Everything that takes time comes before the clock starts to tick.
         let mut discovery = Discovery::default();
         let mut autorate = Vec::new();
@@ -416,24 +412,6 @@ fn shaper(config: &AutorateConfig, options: &RunOptions) -> Result<Box<dyn Shape
         }
         _ => Ok(Box::new(shaper::DryRun::new())),
     }
-}
-
-/// What this version reads but can't drive, unless nothing is to be driven.
-fn undriveable(config: &Config, options: &RunOptions) -> Vec<Issue> {
-    if options.dry_run {
-        return Vec::new();
-    }
-    let queues = config.autorate.iter().filter_map(|one| {
-        let ShaperConfig::RouterOsQueues { .. } = one.shaper else { return None };
-        let message = "RouterOS queues can't be driven by this version; accepted: shaper.type dry_run or linux_cake, or run with --dry-run";
-        Some(Issue::new("queues", message).in_file(&one.file))
-    });
-    let rules = config.steering.iter().filter_map(|one| {
-        let RouterConfig::RouterOs(_) = one.router else { return None };
-        let message = "a RouterOS router can't be driven by this version; accepted: router.type none, or run with --dry-run";
-        Some(Issue::new("router", message).in_file(&one.file))
-    });
-    queues.chain(rules).collect()
 }
 
 fn schema_error(error: &wanctl_sink::SchemaError) -> RunError {

@@ -73,9 +73,17 @@ pub enum RunError {
 ///
 /// # Errors
 ///
-/// What can't work is said before anything is controlled. Later only a panic of a controller is an
+/// What can't work is said before anything is controlled; what can't be driven, and a secret that can't be
+/// had, before anything is opened, unless this is a dry run. Later only a panic of a controller is an
 /// error: sinks, shapers and routers that fail are tried again.
 pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
+    // Before anything is opened, so that a refused run leaves nothing behind.
+    if !options.dry_run {
+        let issues = [config.undriveable(), config.check_secrets()].concat();
+        if !issues.is_empty() {
+            return Err(RunError::Config(issues));
+        }
+    }
     let clock = Clock::start();
     let (events, inbox) = mpsc::channel();
     wait::forward_signals(events.clone())?;

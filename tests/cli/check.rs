@@ -5,6 +5,12 @@ use std::path::Path;
 
 use super::support::{BOTH, Place};
 
+/// A router that can't be driven.
+const ROUTER: &str = "\
+router: { type: routeros_rest, host: 127.0.0.1, user: admin, password: x }
+mangle_rule: { comment: Steer }
+";
+
 /// Three mistakes.
 fn broken() -> String {
     let text = BOTH.replace("floor_mbps: 20", "flor_mbps: 20").replace("dry_run", "wet_run");
@@ -63,6 +69,40 @@ fn a_check_in_json_has_the_same_mistakes() {
     let check = place.run("check --json {}", &config).success().json();
     assert_eq!((&check["valid"], check["issues"].as_array().unwrap().len()), (&true.into(), 0));
     assert_eq!(check["notes"][0]["path"], "storage");
+}
+
+#[test]
+fn a_check_notes_what_runs_as_a_dry_run_only() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}{ROUTER}"));
+    let check = place.run("check {}", &config).success();
+    let note = format!("note: {}: router: runs with --dry-run only: ", config.display());
+    assert!(check.out.contains(&note), "{}", check.out);
+    let check = place.run("check --json {}", &config).success().json();
+    let notes = check["notes"].as_array().unwrap();
+    let note = notes.iter().find(|note| note["path"] == "router").unwrap();
+    assert_eq!(note["file"], config.to_str().unwrap());
+    let message = note["message"].as_str().unwrap();
+    assert!(message.starts_with("runs with --dry-run only: a RouterOS router"), "{message}");
+}
+
+#[test]
+fn a_run_that_is_refused_creates_no_file() {
+    let place = Place::new();
+    let history = format!("{BOTH}{ROUTER}storage: {{ db_path: history.db }}\n");
+    let config = place.write("wan.yaml", &history);
+    let run = place.run("run --config {} --duration 1s", &config).failure();
+    assert!(run.err.contains("router: a RouterOS router can't be driven"), "{}", run.err);
+    assert!(place.files().is_empty(), "{:?}", place.files());
+
+    let unset = history.replace("password: x", "password: env:WANCTL_TEST_UNSET");
+    let config = place.write("wan.yaml", &unset);
+    let run = place.run("run --config {} --duration 1s", &config).failure();
+    assert!(run.err.contains("router.password"), "{}", run.err);
+    assert!(place.files().is_empty(), "{:?}", place.files());
+
+    place.run("run --config {} --duration 100ms --dry-run", &config).success();
+    assert_eq!(place.files(), ["history.db"]);
 }
 
 #[test]

@@ -73,6 +73,25 @@ fn json_is_an_array_of_rows_with_whole_seconds_newest_first() {
 }
 
 #[test]
+fn a_configuration_means_its_first_database_that_is_not_disabled() {
+    let recorded = Recorded::new();
+    let sinks = "\
+sinks:
+  old: { type: sqlite, enabled: false, settings: { path: old.db } }
+  history: { type: sqlite, settings: { path: history.db } }
+";
+    let config = recorded.place.write("sinks.yaml", &format!("{BOTH}{sinks}"));
+    let found = recorded.place.run("history --last 5m --json --config {}", &config).success();
+    assert_eq!(found.json().as_array().unwrap(), &recorded.rows(""));
+
+    let sinks =
+        sinks.replace("history: { type: sqlite,", "history: { type: sqlite, enabled: false,");
+    let config = recorded.place.write("sinks.yaml", &format!("{BOTH}{sinks}"));
+    let none = recorded.place.run("history --config {}", &config).failure();
+    assert!(none.err.contains("has no sqlite sink"), "{}", none.err);
+}
+
+#[test]
 fn rows_are_chosen_by_metric_and_by_wan() {
     let recorded = Recorded::new();
     let rows = recorded.rows("--metrics wanctl_rtt_ms,wanctl_steering_enabled");

@@ -52,6 +52,25 @@ fn a_password_from_the_environment_is_in_no_file_and_no_output_of_a_run() {
     check(&place, &run.out, &run.err);
 }
 
+#[test]
+fn a_secret_in_the_wrong_place_of_the_sinks_is_not_printed() {
+    let place = Place::new();
+    for sinks in [
+        "[{ type: sqlite, settings: { token: hunter2-planted } }]",
+        "{ influx: [{ type: sqlite, settings: { token: hunter2-planted } }] }",
+        "{ influx: 'https://u:hunter2-planted@h/db' }",
+        "{ influx: { type: sqlite, batch: 'https://u:hunter2-planted@h/db' } }",
+    ] {
+        let config = place.write("wan.yaml", &format!("{BOTH}sinks: {sinks}\n"));
+        for arguments in ["check {}", "check --json {}", "run --config {} --duration 1s"] {
+            let refused = place.run(arguments, &config).failure();
+            let said = format!("{}{}", refused.out, refused.err);
+            assert!(said.contains("found "), "{said}");
+            assert!(!said.contains(PLANTED), "{said}");
+        }
+    }
+}
+
 fn check(place: &Place, out: &str, err: &str) {
     assert!(!out.contains(PLANTED), "{out}");
     assert!(!err.contains(PLANTED), "{err}");

@@ -109,7 +109,7 @@ impl SinkSpec {
                 .filter_map(|(name, sink)| parse_sink(name, sink, registry, &mut issues))
                 .collect(),
             other => {
-                issues.push(Issue::value("sinks", show(other), "a map from name to sink"));
+                issues.push(Issue::value("sinks", kind_of(other), "a map from name to sink"));
                 Vec::new()
             }
         };
@@ -145,7 +145,7 @@ fn parse_sink(
     };
     let path = format!("sinks.{name}");
     let Value::Mapping(sink) = sink else {
-        issues.push(Issue::value(path, show(sink), "a map with `type` and `settings`"));
+        issues.push(Issue::value(path, kind_of(sink), "a map with `type` and `settings`"));
         return None;
     };
     let mut found = Vec::new();
@@ -155,7 +155,7 @@ fn parse_sink(
         Some(Value::Null) => Some("null"),
         Some(Value::String(kind)) => Some(kind.as_str()),
         Some(other) => {
-            found.push(Issue::value("type", show(other), "the name of a kind of sink"));
+            found.push(Issue::value("type", kind_of(other), "the name of a kind of sink"));
             None
         }
         None => {
@@ -247,7 +247,11 @@ fn section<T>(
             Some(value)
         }
         other => {
-            issues.push(Issue::value(key, show(other), format!("a map with {}", known.join(", "))));
+            issues.push(Issue::value(
+                key,
+                kind_of(other),
+                format!("a map with {}", known.join(", ")),
+            ));
             None
         }
     }
@@ -313,10 +317,27 @@ fn duration(map: &Mapping, key: &str, issues: &mut Vec<Issue>) -> Option<Duratio
     duration
 }
 
-/// A value for a message: one line.
+/// A key or an option for a message. What is below it may be a secret in the wrong place, so of a list
+/// or a map only the kind is shown.
 fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        other => serde_yaml::to_string(other).unwrap_or_default().trim_end().replace('\n', " "),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        other => kind_of(other).to_owned(),
+    }
+}
+
+/// What stands where a map is expected. It may hold a secret (a URL with a password), so nothing of it
+/// is shown.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a map",
+        Value::Tagged(_) => "a tagged value",
     }
 }

@@ -82,10 +82,31 @@ f: 7
         "sinks.d.type: missing; accepted: test",
         "sinks.e.settings.path: found nothing; accepted: a file path",
         "sinks.e.enabled: found maybe; accepted: true, false",
-        "sinks.f: found 7; accepted: a map with `type` and `settings`",
+        "sinks.f: found a number; accepted: a map with `type` and `settings`",
         "sinks: found g/h; accepted: a name of letters, digits, `_`, `-` and `.`",
     ];
     assert_eq!(issues, expected);
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_not_shown() {
+    for (yaml, said) in [
+        ("[{ token: HUNTER2 }]", "sinks: found a list; accepted: a map"),
+        ("https://u:HUNTER2@h/db", "sinks: found text; accepted: a map"),
+        ("a: [{ type: test, settings: { token: HUNTER2 } }]", "sinks.a: found a list; "),
+        ("a: 'https://u:HUNTER2@h/db'", "sinks.a: found text; accepted: a map"),
+        ("a: { type: { test: HUNTER2 } }", "sinks.a.type: found a map; "),
+        ("a: { type: test, queue: HUNTER2 }", "sinks.a.queue: found text; "),
+        ("a: { type: test, enabled: [HUNTER2] }", "sinks.a.enabled: found a list; "),
+        ("a: { type: test, startup: { token: HUNTER2 } }", "sinks.a.startup: found a map; "),
+        ("a: { type: test, batch: { rows: [HUNTER2] } }", "sinks.a.batch.rows: found a list; "),
+        ("a: { type: test, batch: { linger: !x HUNTER2 } }", "linger: found a tagged value; "),
+        ("? [HUNTER2]\n: { type: test }", "sinks: found a list; accepted: a name"),
+    ] {
+        let said_of = parse(yaml).unwrap_err().join("\n");
+        assert!(said_of.contains(said), "{yaml}: {said_of}");
+        assert!(!said_of.contains("HUNTER2"), "{yaml}: {said_of}");
+    }
 }
 
 #[test]
