@@ -115,8 +115,8 @@ fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
     let width = rows.iter().map(name).max().unwrap_or_default();
     writeln!(
         out,
-        "{:<23}  {:<12}  {:<width$}  {:>12}  Labels",
-        "Timestamp", "WAN", "Metric", "Value"
+        "{:<23}  {:<12}  {:<8}  {:<width$}  {:>12}  Labels",
+        "Timestamp", "WAN", "Source", "Metric", "Value"
     )?;
     for row in rows {
         let micros = row.timestamp.saturating_mul(1_000_000).saturating_add(i64::from(row.micros));
@@ -129,8 +129,8 @@ fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
         let labels = row.labels.as_deref().unwrap_or_default();
         writeln!(
             out,
-            "{at:<23}  {:<12}  {:<width$}  {value:>12}  {labels}",
-            row.wan_name, row.metric_name
+            "{at:<23}  {:<12}  {:<8}  {:<width$}  {value:>12}  {labels}",
+            row.wan_name, row.source, row.metric_name
         )?;
     }
     Ok(())
