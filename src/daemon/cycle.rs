@@ -78,17 +78,12 @@ pub fn autorate(
     mut observe: impl FnMut() -> autorate::Probe,
     mut act: impl FnMut(&autorate::Decision),
 ) {
-    // Filters are credited with the time since the sample before, not since the tick before.
-    let mut unmeasured = 0.0;
     let mut lost = false;
     while let Some(tick) = beat.next() {
-        unmeasured += beat.elapsed_seconds(tick);
-        let observation = autorate::Observation { probe: observe(), elapsed_seconds: unmeasured };
+        let elapsed_seconds = beat.elapsed_seconds(tick);
+        let observation = autorate::Observation { probe: observe(), elapsed_seconds };
         let decision = runner.step(beat.clock.stamp(), &observation, &mut act);
         let fresh = decision.outcome == autorate::Outcome::Stepped;
-        if fresh {
-            unmeasured = 0.0;
-        }
         if let Some(slot) = keep {
             slot.force_push(runner.controller_mut().state());
         }
