@@ -120,7 +120,8 @@ pub struct SteeringView {
     pub rtt_ms: Option<f64>,
     /// The baseline, in ms.
     pub baseline_ms: Option<f64>,
-    /// CAKE's statistics.
+    /// CAKE's statistics since the last tick that had a fresh round-trip time; `None` in one that has none,
+    /// for it is not evaluated and would lose them.
     pub cake: Option<steering::CakeSample>,
     /// The outcome of a change of route that was pending.
     pub route: Option<RouteOutcome>,
@@ -135,7 +136,10 @@ pub fn steering(
     mut observe: impl FnMut() -> SteeringView,
     mut act: impl FnMut(steering::RouteChange) -> RouteOutcome,
 ) {
+    // The controller's timers move in evaluated steps only, so those are given the time of the others.
+    let mut elapsed_seconds = 0.0;
     while let Some(tick) = beat.next() {
+        elapsed_seconds += beat.elapsed_seconds(tick);
         let at = beat.clock.stamp();
         let view = observe();
         let reported = view.route.and_then(|outcome| runner.route_changed(at, outcome));
@@ -143,7 +147,7 @@ pub fn steering(
             rtt_ms: view.rtt_ms,
             baseline_ms: view.baseline_ms,
             cake: view.cake,
-            elapsed_seconds: beat.elapsed_seconds(tick),
+            elapsed_seconds,
             mono_seconds: at.mono_nanos as f64 / 1e9,
         };
         let (decision, transition) = runner.step(at, &observation, &mut act);
@@ -156,6 +160,10 @@ pub fn steering(
         status.delta_ms.set(decision.delta_ms);
         status.state.store(u64::from(decision.congestion.code()), Relaxed);
         status.second.store(u64::from(runner.route() == steering::Route::Alternate), Relaxed);
-        beat.done(tick, decision.outcome == steering::Outcome::Stepped);
+        let fresh = decision.outcome == steering::Outcome::Stepped;
+        if fresh {
+            elapsed_seconds = 0.0;
+        }
+        beat.done(tick, fresh);
     }
 }
