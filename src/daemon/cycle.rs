@@ -167,3 +167,54 @@ pub fn steering(
         beat.done(tick, fresh);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steering::fixtures::{confidence, policy};
+    use crate::steering::{CakeSample, Confidence, Policy};
+
+    const INTERVAL: Duration = Duration::from_millis(20);
+
+    fn beat(ticks: u32) -> Beat {
+        let clock = Clock::start();
+        Beat {
+            wan: "wan1".into(),
+            schedule: Schedule::new(clock.now(), INTERVAL, Some(INTERVAL * ticks)),
+            interval: INTERVAL,
+            clock,
+            stop: Arc::default(),
+            status: Arc::default(),
+            journal: Arc::new(Journal::new(16)),
+        }
+    }
+
+    #[test]
+    fn time_of_ticks_without_a_round_trip_moves_the_timers_at_the_next_one() {
+        let confidence = Confidence {
+            steer_threshold: 1.0,
+            sustain_seconds: 2.5 * INTERVAL.as_secs_f64(),
+            dry_run: false,
+            ..confidence()
+        };
+        let mut policy = Policy { confidence: Some(confidence), ..policy() };
+        // The counters of samples are to stay out of it.
+        policy.thresholds.red_samples_required = 100;
+        let sink = Box::new(wanctl_sink_memory::MemorySink::default());
+        let mut runner = SteeringRunner::new(policy, sink).unwrap();
+        // The first starts the timer, and three intervals later it has run out.
+        let mut fresh = [true, false, false, true].into_iter();
+        let observe = || SteeringView {
+            rtt_ms: fresh.next().unwrap_or(false).then_some(200.0),
+            baseline_ms: Some(24.0),
+            cake: Some(CakeSample { drops: 100, queued_packets: 100 }),
+            route: None,
+        };
+        let mut asked = Vec::new();
+        steering(beat(4), &mut runner, observe, |change| {
+            asked.push(change.to);
+            RouteOutcome::Changed
+        });
+        assert_eq!(asked, [steering::Route::Alternate]);
+    }
+}
