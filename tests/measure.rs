@@ -312,6 +312,24 @@ fn discovery_takes_the_reflectors_that_answer() {
 }
 
 #[test]
+fn discovery_keeps_reflectors_that_did_not_answer_behind_those_that_did() {
+    // The kernel sends no echo to a broadcast address, so nothing comes back.
+    let silent = IpAddr::from([255, 255, 255, 255]);
+    let choice = discover(&Candidates {
+        reflectors: vec![silent, loopback(1)],
+        tcp_targets: vec![refusing_port()],
+        gateways: vec![],
+        fallback_to_local: false,
+    })
+    .unwrap();
+    if choice.method == Method::Icmp {
+        assert_eq!(choice.reflectors, [loopback(1), silent]);
+        assert!(choice.describe.contains("did not answer yet"), "{}", choice.describe);
+    }
+    assert!(!choice.stands_in);
+}
+
+#[test]
 fn discovery_never_measures_this_host_unless_it_may() {
     let silent = SilentPort::new();
     let mut candidates = Candidates {
@@ -326,6 +344,7 @@ fn discovery_never_measures_this_host_unless_it_may() {
     candidates.fallback_to_local = true;
     let choice = discover(&candidates).unwrap();
     assert!(choice.describe.contains("this host itself, 127.0.0.1"), "{}", choice.describe);
+    assert!(choice.stands_in);
     assert!(start.elapsed() < Duration::from_secs(6));
 }
 

@@ -57,7 +57,7 @@ pub(super) fn start(
         return Err(RunError::Config(issues));
     }
     if config.autorate.len() > 1 {
-        warn!("All WANs are measured by the default route, whatever link they are.");
+        warn!("Probes are not bound to a WAN: all WANs are measured by the default route.");
     }
     let mut discovery = Discovery::default();
     let mut autorate = Vec::new();
