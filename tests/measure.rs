@@ -195,12 +195,12 @@ fn target_that_never_answers_is_silent_after_the_timeout() {
     let config =
         ProbeConfig { tcp_targets: vec![silent.address], timeout, ..config(Method::TcpConnect) };
     let start = Instant::now();
-    let (_prober, mut readings) = Prober::start(config, start).unwrap();
+    let (prober, mut readings) = Prober::start(config, start).unwrap();
     let news = wait_for(&mut readings, "silence", |news| news != News::Pending);
     assert_eq!(news, News::Silent);
     assert!(timeout < start.elapsed());
-    assert_eq!(readings.counts().answered, 0);
-    assert!(2 <= readings.counts().sent, "a connect that was given up is tried again");
+    assert_eq!(prober.counts().answered, 0);
+    assert!(2 <= prober.counts().sent, "a connect that was given up is tried again");
 }
 
 #[test]
@@ -230,10 +230,10 @@ fn tcp_stands_in_for_reflectors_that_no_packet_can_reach() {
         timeout: Duration::from_millis(100),
         ..config(Method::Icmp)
     };
-    let Some((_prober, mut readings)) = start_icmp(config, Instant::now()) else { return };
+    let Some((prober, mut readings)) = start_icmp(config, Instant::now()) else { return };
     let news = wait_for(&mut readings, "reading", |news| news != News::Pending);
     assert_eq!(fresh(&[news])[0].method, Method::TcpConnect);
-    assert!(0 < readings.counts().failed);
+    assert!(0 < prober.counts().failed);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn echo_replies_of_others_are_counted_and_ignored() {
     };
     // The next probe is due in most of a minute, so every packet that is read is a forged one.
     let origin = Instant::now() + Duration::from_secs(59);
-    let (_prober, mut readings) = Prober::start(config, origin).unwrap();
+    let (prober, mut readings) = Prober::start(config, origin).unwrap();
     let mut forged = [0; 24];
     forged[2..4].copy_from_slice(&[0xff, 0xff]);
     for _ in 0..20 {
@@ -259,12 +259,12 @@ fn echo_replies_of_others_are_counted_and_ignored() {
         sendto(raw.as_raw_fd(), &forged, &to, MsgFlags::empty()).unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(10);
-    while readings.counts().foreign < 20 {
-        assert!(Instant::now() < deadline, "{:?}", readings.counts());
+    while prober.counts().foreign < 20 {
+        assert!(Instant::now() < deadline, "{:?}", prober.counts());
         thread::park_timeout(Duration::from_millis(5));
     }
     assert_eq!(readings.take(Instant::now()), News::Pending);
-    assert_eq!(readings.counts().answered, 0);
+    assert_eq!(prober.counts().answered, 0);
 }
 
 #[test]
@@ -312,6 +312,24 @@ fn discovery_takes_the_reflectors_that_answer() {
 }
 
 #[test]
+fn discovery_keeps_reflectors_that_did_not_answer_behind_those_that_did() {
+    // The kernel sends no echo to a broadcast address, so nothing comes back.
+    let silent = IpAddr::from([255, 255, 255, 255]);
+    let choice = discover(&Candidates {
+        reflectors: vec![silent, loopback(1)],
+        tcp_targets: vec![refusing_port()],
+        gateways: vec![],
+        fallback_to_local: false,
+    })
+    .unwrap();
+    if choice.method == Method::Icmp {
+        assert_eq!(choice.reflectors, [loopback(1), silent]);
+        assert!(choice.describe.contains("did not answer yet"), "{}", choice.describe);
+    }
+    assert!(!choice.stands_in);
+}
+
+#[test]
 fn discovery_never_measures_this_host_unless_it_may() {
     let silent = SilentPort::new();
     let mut candidates = Candidates {
@@ -326,6 +344,7 @@ fn discovery_never_measures_this_host_unless_it_may() {
     candidates.fallback_to_local = true;
     let choice = discover(&candidates).unwrap();
     assert!(choice.describe.contains("this host itself, 127.0.0.1"), "{}", choice.describe);
+    assert!(choice.stands_in);
     assert!(start.elapsed() < Duration::from_secs(6));
 }
 

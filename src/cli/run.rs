@@ -17,8 +17,9 @@ Examples:
   wanctl run --config /etc/wanctl/cable.yaml /etc/wanctl/steering.yaml --log-format json
   wanctl run --config cable.yaml --dry-run        decide and record, change nothing
 
-Signals: SIGTERM, SIGINT and SIGHUP stop in order, with everything written that was queued; SIGUSR1 records
-the configuration once more. When it stops, shapers keep the last rates they took.")]
+Signals: SIGTERM, SIGINT and SIGHUP stop in order, with everything written that was queued; a second SIGTERM
+or SIGINT ends the program at once. SIGUSR1 records the configuration once more. When it stops, shapers keep
+the last rates they took.")]
 pub(crate) struct Arguments {
     /// Configuration files; all controllers in them run in this process
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]

@@ -28,7 +28,8 @@ pub struct AutorateConfig {
     pub cycle: Duration,
     /// The hosts to measure, in order of preference; at least one.
     pub reflectors: Vec<String>,
-    /// Take the median of the first three reflectors, where there are three; otherwise the first alone.
+    /// Take the median of the first three reflectors, of two answers the lower one; otherwise measure the
+    /// first reflector alone.
     pub use_median: bool,
     /// How long an answer may take. Default 1 s.
     pub ping_timeout: Duration,

@@ -2,7 +2,8 @@
 //!
 //! The controller leaves its newest rates in a slot of one; the thread takes them from there. Only the
 //! newest matter: rates that a slow shaper had no time for are replaced, not queued. A failed write is
-//! tried again, with backoff, with whatever is newest by then.
+//! tried again, with backoff, with whatever is newest by then. Rates that stay are written again now and
+//! then, because others can take a shaper away: a link that is dialled anew comes without its CAKE.
 #![expect(clippy::disallowed_methods, reason = "backs off in real time")]
 
 use std::io;
@@ -18,6 +19,8 @@ use crate::shaper::{Rates, Shaper};
 /// How often the thread looks for new rates. Short beside a cycle, and no cycle has to wake it.
 const POLL: Duration = Duration::from_millis(5);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// How often rates that stay are written again.
+const REFRESH: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// Where a controller leaves its newest rates.
@@ -25,42 +28,56 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 pub(super) struct Target(Arc<ArrayQueue<Rates>>);
 
 impl Target {
+    /// A slot with no rates in it.
+    pub(super) fn new() -> Self {
+        Target(Arc::new(ArrayQueue::new(1)))
+    }
+
     /// Leaves these rates for the shaper; does not wait for it.
     pub(super) fn set(&self, rates: Rates) {
         self.0.force_push(rates);
     }
 }
 
-/// Starts a shaper's thread. `wan` is for logs.
+/// Starts the thread that puts what is left in `target` on a shaper. `wan` is for logs.
 ///
 /// When it is told to stop it tries the newest rates once more; the shaper keeps the last it took.
 ///
 /// # Errors
 ///
 /// The system has no thread to give.
-pub(super) fn start(wan: &str, shaper: Box<dyn Shaper>) -> io::Result<(Background, Target)> {
-    let newest = Arc::new(ArrayQueue::new(1));
-    let target = Target(Arc::clone(&newest));
+pub(super) fn start(wan: &str, shaper: Box<dyn Shaper>, target: &Target) -> io::Result<Background> {
+    start_with(wan, shaper, target, REFRESH)
+}
+
+fn start_with(
+    wan: &str,
+    shaper: Box<dyn Shaper>,
+    target: &Target,
+    refresh: Duration,
+) -> io::Result<Background> {
+    let newest = Arc::clone(&target.0);
     let wan = wan.to_owned();
-    let background = Background::start(format!("shaper/{wan}"), move |stop| {
+    Background::start(format!("shaper/{wan}"), move |stop| {
         let worker = Worker {
             wan,
             shaper,
             applied: None,
+            refresh,
             retry_at: Instant::now(),
             retry: FIRST_RETRY,
             failing: false,
         };
         worker.run(&newest, &stop);
-    })?;
-    Ok((background, target))
+    })
 }
 
 struct Worker {
     wan: String,
     shaper: Box<dyn Shaper>,
-    /// What the shaper has; `None` when that is not known.
-    applied: Option<Rates>,
+    /// What the shaper has, and since when that is known; `None` when it is not.
+    applied: Option<(Rates, Instant)>,
+    refresh: Duration,
     retry_at: Instant,
     retry: Duration,
     failing: bool,
@@ -74,8 +91,7 @@ impl Worker {
             let last = stop.is_set();
             wanted = newest.pop().or(wanted);
             if let Some(rates) = wanted
-                && self.applied != Some(rates)
-                && (last || self.retry_at <= Instant::now())
+                && self.is_due(rates, last)
             {
                 self.apply(rates);
             }
@@ -86,11 +102,20 @@ impl Worker {
         }
     }
 
+    /// Whether to write now; `last` is the last chance to.
+    fn is_due(&self, rates: Rates, last: bool) -> bool {
+        let now = Instant::now();
+        match self.applied {
+            Some((applied, at)) if applied == rates => !last && at + self.refresh <= now,
+            _ => last || self.retry_at <= now,
+        }
+    }
+
     fn apply(&mut self, rates: Rates) {
         let wan = &self.wan;
         match self.shaper.apply(rates) {
             Ok(_) => {
-                self.applied = Some(rates);
+                self.applied = Some((rates, Instant::now()));
                 self.retry = FIRST_RETRY;
                 if std::mem::take(&mut self.failing) {
                     info!(wan, "Shaper takes rates again.");
@@ -114,6 +139,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::daemon::background::join_all;
     use crate::shaper::{Applied, ShaperError};
     use crate::units::Rate;
 
@@ -150,7 +176,8 @@ mod tests {
     fn a_failed_write_is_tried_again_with_the_newest_rates() {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let shaper = Flaky { failures: 2, taken: Arc::clone(&taken) };
-        let (background, target) = start("test", Box::new(shaper)).unwrap();
+        let target = Target::new();
+        let background = start("test", Box::new(shaper), &target).unwrap();
         target.set(rates(1.0));
         target.set(rates(2.0));
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -158,17 +185,33 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(*taken.lock().unwrap(), [rates(2.0)]);
-        background.stop();
+        join_all(vec![background], Duration::from_secs(60));
     }
 
     #[test]
     fn rates_left_before_the_stop_are_still_applied_and_equal_ones_are_not_written_twice() {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let shaper = Flaky { failures: 0, taken: Arc::clone(&taken) };
-        let (background, target) = start("test", Box::new(shaper)).unwrap();
+        let target = Target::new();
+        let background = start("test", Box::new(shaper), &target).unwrap();
         target.set(rates(5.0));
         target.set(rates(5.0));
-        background.stop();
+        join_all(vec![background], Duration::from_secs(60));
         assert_eq!(*taken.lock().unwrap(), [rates(5.0)]);
+    }
+    #[test]
+    fn rates_that_stay_are_written_again_after_a_while() {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let shaper = Flaky { failures: 0, taken: Arc::clone(&taken) };
+        let target = Target::new();
+        let refresh = Duration::from_millis(1);
+        let background = start_with("test", Box::new(shaper), &target, refresh).unwrap();
+        target.set(rates(5.0));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while taken.lock().unwrap().len() < 3 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        join_all(vec![background], Duration::from_secs(60));
+        assert!(taken.lock().unwrap().starts_with(&[rates(5.0); 3]), "{taken:?}");
     }
 }

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::error;
+use tracing::{error, warn};
+
+/// How often a thread that should end is looked at.
+const JOIN_POLL: Duration = Duration::from_millis(2);
 
 /// A thread that works until it is told to stop.
 #[derive(Debug)]
@@ -36,12 +39,38 @@ impl Background {
         Ok(Background { stop, thread })
     }
 
-    /// Tells the thread to stop, and waits until it has finished what it was doing.
-    pub(super) fn stop(self) {
+    /// The thread's name.
+    pub(super) fn name(&self) -> &str {
+        self.thread.thread().name().unwrap_or_default()
+    }
+
+    /// Whether the thread is over.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Tells the thread to stop, and does not wait for it.
+    pub(super) fn tell(&self) {
         self.stop.0.store(true, Ordering::Release);
         self.thread.thread().unpark();
-        let name = self.thread.thread().name().unwrap_or_default().to_owned();
-        if self.thread.join().is_err() {
+    }
+}
+
+/// Tells these threads to stop, and waits until they have finished what they were doing.
+///
+/// One that takes longer than `limit` is left behind with a warning: a device that does not answer must
+/// not keep the program from ending.
+pub(super) fn join_all(all: Vec<Background>, limit: Duration) {
+    let until = Instant::now() + limit;
+    all.iter().for_each(Background::tell);
+    for one in all {
+        while !one.has_ended() && Instant::now() < until {
+            thread::sleep(JOIN_POLL);
+        }
+        let name = one.name().to_owned();
+        if !one.has_ended() {
+            warn!(name, "A helper thread does not end; it is left behind.");
+        } else if one.thread.join().is_err() {
             error!(name, "A helper thread had panicked.");
         }
     }
@@ -77,6 +106,17 @@ mod tests {
                 stop.wait(Duration::from_secs(3600));
             }
         });
-        background.unwrap().stop();
+        join_all(vec![background.unwrap()], Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_thread_that_does_not_end_is_left_behind() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let stuck = Background::start("stuck".to_owned(), move |_| {
+            let _ = released.recv();
+        });
+        // This would wait for ever if it waited for the thread.
+        join_all(vec![stuck.unwrap()], Duration::from_millis(20));
+        drop(release);
     }
 }

@@ -46,8 +46,12 @@ pub(super) fn start(interface: &str, interval: Duration) -> io::Result<(Backgrou
 }
 
 impl CakeReadings {
-    /// What happened since the last call. The first read only tells where the counters stand.
-    pub(super) fn take(&mut self) -> Option<CakeSample> {
+    /// What happened since the last sample, for a tick with this round-trip time.
+    ///
+    /// A tick without one is not evaluated, so it takes nothing and its drops count at the next that is.
+    /// The first read only tells where the counters stand.
+    pub(super) fn take(&mut self, rtt_ms: Option<f64>) -> Option<CakeSample> {
+        rtt_ms?;
         let newest = self.newest.pop()?;
         let sample = self.counters.sample(newest.dropped.into(), newest.queued.into());
         std::mem::replace(&mut self.started, true).then_some(sample)
@@ -58,16 +62,38 @@ impl CakeReadings {
 mod tests {
     use super::*;
 
+    const FRESH: Option<f64> = Some(24.0);
+
+    fn readings() -> CakeReadings {
+        let newest = Arc::new(ArrayQueue::new(1));
+        CakeReadings { newest, counters: CakeCounters::default(), started: false }
+    }
+
+    fn read(readings: &CakeReadings, dropped: u32, queued: u32) {
+        readings.newest.force_push(QueueCounters { dropped, queued });
+    }
+
     #[test]
     fn the_first_read_is_no_sample_and_the_next_is_a_difference() {
-        let newest = Arc::new(ArrayQueue::new(1));
-        let counters = CakeCounters::default();
-        let mut readings = CakeReadings { newest: Arc::clone(&newest), counters, started: false };
-        assert_eq!(readings.take(), None);
-        newest.force_push(QueueCounters { dropped: 500, queued: 9 });
-        assert_eq!(readings.take(), None);
-        newest.force_push(QueueCounters { dropped: 507, queued: 60 });
-        assert_eq!(readings.take(), Some(CakeSample { drops: 7, queued_packets: 60 }));
-        assert_eq!(readings.take(), None);
+        let mut readings = readings();
+        assert_eq!(readings.take(FRESH), None);
+        read(&readings, 500, 9);
+        assert_eq!(readings.take(FRESH), None);
+        read(&readings, 507, 60);
+        assert_eq!(readings.take(FRESH), Some(CakeSample { drops: 7, queued_packets: 60 }));
+        assert_eq!(readings.take(FRESH), None);
+    }
+
+    #[test]
+    fn drops_of_ticks_without_a_round_trip_count_at_the_next_one() {
+        let mut readings = readings();
+        read(&readings, 500, 9);
+        assert_eq!(readings.take(FRESH), None);
+        for dropped in [510, 520] {
+            read(&readings, dropped, 60);
+            assert_eq!(readings.take(None), None);
+        }
+        read(&readings, 521, 3);
+        assert_eq!(readings.take(FRESH), Some(CakeSample { drops: 21, queued_packets: 3 }));
     }
 }

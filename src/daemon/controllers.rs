@@ -1,352 +1,174 @@
-//! Builds each controller with everything around it, and takes it down again.
+//! Finds what to measure and to drive, and starts the controllers with it.
+//!
+//! The order matters: first everything that takes time or can fail, then the shapers' first rates, then
+//! control. So a program that can't work has touched nothing, and one that starts again shapes with the
+//! rates it ended with.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 use wanctl_sink::{Issue, MetricsSink, Pipeline, Timestamp};
 
-use super::background::Background;
-use super::baseline::Baseline;
-use super::cake::CakeReadings;
 use super::clock::Clock;
-use super::cycle::{self, Beat, Journal, SteeringView};
-use super::reflectors::Discovery;
+use super::cycle::{Beat, Journal};
+use super::prepare::{self, Loop, Shaping};
+use super::reflectors::{self, Discovery, Wanted};
+use super::running::Running;
 use super::schedule::Schedule;
-use super::status::Status;
-use super::wait::Event;
-use super::{RunError, RunOptions, actuator, cake, reflectors, route, state_file};
-use crate::autorate::{Probe, Zone};
-use crate::config::{
-    AutorateConfig, BaselineSource, Config, ShaperConfig, SteeringConfig, Trigger,
-};
-use crate::measure::{Choice, Method, News, ProbeConfig, Prober, Readings};
-use crate::router::{self, Router};
-use crate::runner::{AutorateRunner, SteeringRunner};
-use crate::shaper::{self, Rates, Shaper};
-use crate::steering::Congestion;
+use super::wait::{self, Event};
+use super::{RunError, RunOptions, actuator};
+use crate::config::{AutorateConfig, Config, ShaperConfig, SteeringConfig, Trigger};
+use crate::measure::{self, Choice, MeasureError, ProbeConfig};
+use crate::shaper::{self, Shaper, ShaperError};
 use crate::telemetry;
 
-/// Time between the last preparation and the first tick's origin, for threads to get going.
-const HEADSTART: Duration = Duration::from_millis(50);
-
-/// The running controllers and their helpers.
-pub(super) struct Controllers {
-    stop: Arc<AtomicBool>,
-    control: Vec<Control>,
-    probers: Vec<Prober>,
-    helpers: Vec<Background>,
-}
-
-/// One control thread.
-struct Control {
-    name: String,
-    status: Arc<Status>,
-    is_steering: bool,
-    thread: JoinHandle<bool>,
-}
-
 /// What all controllers of a process share.
-struct Common<'a> {
-    options: &'a RunOptions,
-    pipeline: &'a Pipeline,
-    clock: Clock,
-    origin: Instant,
-    stop: Arc<AtomicBool>,
-    journal: &'a Arc<Journal>,
-    events: &'a Sender<Event>,
+pub(super) struct Program<'a> {
+    pub(super) config: &'a Config,
+    pub(super) options: &'a RunOptions,
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) clock: Clock,
+    pub(super) journal: &'a Arc<Journal>,
+    pub(super) events: &'a Sender<Event>,
 }
 
-impl Controllers {
-    /// Finds reflectors, opens shapers and routers, and starts everything.
-    pub(super) fn start(
-        config: &Config,
-        options: &RunOptions,
-        pipeline: &Pipeline,
-        clock: Clock,
-        journal: &Arc<Journal>,
-        events: &Sender<Event>,
-    ) -> Result<Self, RunError> {
-        // Everything that takes time comes before the clock starts to tick.
-        let mut discovery = Discovery::default();
-        let mut autorate = Vec::new();
-        for one in &config.autorate {
-            let choice = discovery.choose(
-                &one.wan_name,
-                &one.reflectors,
-                &one.tcp_targets,
-                one.fallback_to_local,
-            )?;
-            let mut probes = probes(choice, one.cycle, one.ping_timeout, one.use_median);
-            let fallback = one.policy.fallback.enabled;
-            if fallback && one.check_gateway {
-                probes.gateway = reflectors::gateway(&one.wan_name, one.gateway.as_deref());
-            }
-            if probes.method == Method::Icmp && !(fallback && one.check_tcp) {
-                probes.tcp_targets.clear();
-            }
-            autorate.push((one, probes, shaper(one, options)?));
-        }
-        let mut steering = Vec::new();
-        for one in &config.steering {
-            let wan = &one.policy.primary_wan;
-            let choice = discovery.choose(wan, &one.reflectors, &[], one.fallback_to_local)?;
-            steering.push((one, probes(choice, one.interval, one.ping_timeout, true)));
-        }
-        let common = Common {
-            options,
-            pipeline,
-            clock,
-            origin: clock.now() + HEADSTART,
-            stop: Arc::new(AtomicBool::new(false)),
-            journal,
-            events,
-        };
-        let mut running = Controllers {
-            stop: Arc::clone(&common.stop),
-            control: Vec::new(),
-            probers: Vec::new(),
-            helpers: Vec::new(),
-        };
-        match running.start_all(&common, config, autorate, steering) {
-            Ok(()) => Ok(running),
-            Err(error) => {
-                let _ = running.stop();
-                Err(error)
-            }
+/// What an autorate controller measures and drives.
+type Autorate<'a> = (&'a AutorateConfig, ProbeConfig, Box<dyn Shaper>);
+/// What a steering controller measures.
+type Steering<'a> = (&'a SteeringConfig, ProbeConfig);
+
+/// Starts all controllers; `None` when a signal asked to stop meanwhile.
+///
+/// # Errors
+///
+/// Something that can't work. Nothing runs then.
+pub(super) fn start(
+    program: &Program<'_>,
+    inbox: &Receiver<Event>,
+) -> Result<Option<Running>, RunError> {
+    let Program { config, options, .. } = *program;
+    if config.autorate.len() > 1 {
+        warn!("Probes are not bound to a WAN: all WANs are measured by the default route.");
+    }
+    let mut discovery = Discovery::default();
+    let mut autorate = Vec::new();
+    for one in &config.autorate {
+        autorate.push((one, autorate_probes(one, &mut discovery)?, shaper(one, options)?));
+        if wait::is_asked_to_stop(inbox) {
+            return Ok(None);
         }
     }
-
-    fn start_all(
-        &mut self,
-        common: &Common<'_>,
-        config: &Config,
-        autorate: Vec<(&AutorateConfig, ProbeConfig, Box<dyn Shaper>)>,
-        steering: Vec<(&SteeringConfig, ProbeConfig)>,
-    ) -> Result<(), RunError> {
-        let mut baselines = BTreeMap::new();
-        for (one, probes, shaper) in autorate {
-            let status = self.start_autorate(common, one, probes, shaper)?;
-            baselines.insert(one.wan_name.clone(), status);
+    let mut steering = Vec::new();
+    for one in &config.steering {
+        steering.push((one, steering_probes(one, &mut discovery)?));
+        if wait::is_asked_to_stop(inbox) {
+            return Ok(None);
         }
-        for (one, probes) in steering {
-            let cake =
-                local_cake(config, &one.policy.primary_wan).filter(|_| one.policy.cake_aware);
-            self.start_steering(common, one, probes, &baselines, cake)?;
+    }
+    let mut running = Running::default();
+    match start_all(&mut running, program, autorate, steering) {
+        Ok(()) => Ok(Some(running)),
+        Err(error) => {
+            let _ = running.stop_control();
+            running.wait_for_helpers();
+            Err(error)
         }
-        Ok(())
     }
+}
 
-    /// How many control loops were started.
-    pub(super) fn len(&self) -> usize {
-        self.control.len()
+fn start_all(
+    running: &mut Running,
+    program: &Program<'_>,
+    autorate: Vec<Autorate<'_>>,
+    steering: Vec<Steering<'_>>,
+) -> Result<(), RunError> {
+    let origin = program.clock.now() + prepare::HEADSTART;
+    let (mut loops, mut shapings) = (Vec::new(), Vec::new());
+    for (one, probes, shaper) in autorate {
+        let (ready, shaping) = prepare::autorate(running, program, origin, one, probes, shaper)?;
+        loops.push(ready);
+        shapings.push((shaping, one.file.as_path()));
     }
-
-    fn start_autorate(
-        &mut self,
-        common: &Common<'_>,
-        config: &AutorateConfig,
-        probes: ProbeConfig,
-        shaper: Box<dyn Shaper>,
-    ) -> Result<Arc<Status>, RunError> {
-        let wan = config.wan_name.as_str();
-        info!(wan, shaper = shaper.describe(), "Autorate starts.");
-        let mut runner = AutorateRunner::new(wan, config.policy.clone(), common.pipeline.sink())
-            .map_err(|error| schema_error(&error))?;
-        let mut slot = None;
-        if let Some(path) = &config.state_file {
-            if let Some(state) = state_file::load(path) {
-                runner.controller_mut().restore(&state);
-            }
-            // A dry run may go beside a program that really controls, and keeps its state there.
-            if !common.options.dry_run {
-                let (keeper, newest) = state_file::keep(path.clone())?;
-                self.helpers.push(keeper);
-                slot = Some(newest);
-            }
-        }
-        let (actuator, target) = actuator::start(wan, shaper)?;
-        self.helpers.push(actuator);
-        let mut readings = self.start_prober(probes, common)?;
-        let clock = common.clock;
-        self.start_control(common, wan, config.cycle, false, move |beat| {
-            cycle::autorate(
-                beat,
-                &mut runner,
-                slot.as_ref(),
-                || probe(readings.take(clock.now())),
-                |decision| {
-                    let rates =
-                        Rates { download: decision.download.rate, upload: decision.upload.rate };
-                    target.set(rates);
-                },
-            );
-        })
+    for (one, probes) in steering {
+        loops.push(prepare::steering(running, program, origin, one, probes, &loops)?);
     }
-
-    fn start_steering(
-        &mut self,
-        common: &Common<'_>,
-        config: &SteeringConfig,
-        probes: ProbeConfig,
-        baselines: &BTreeMap<String, Arc<Status>>,
-        cake: Option<&str>,
-    ) -> Result<(), RunError> {
-        let wan = config.policy.primary_wan.as_str();
-        let router: Box<dyn Router> = Box::new(router::DryRun::new());
-        info!(wan, router = router.describe(), "Steering starts.");
-        let mut runner = SteeringRunner::new(config.policy.clone(), common.pipeline.sink())
-            .map_err(|error| schema_error(&error))?;
-        let (actuator, requests) = route::start(router)?;
-        self.helpers.push(actuator);
-        let mut readings = self.start_prober(probes, common)?;
-        let mut cake = match cake {
-            Some(interface) => {
-                let (reader, readings) = cake::start(interface, config.interval)?;
-                self.helpers.push(reader);
-                Some(readings)
-            }
-            None => {
-                if config.policy.cake_aware {
-                    warn!(
-                        wan,
-                        "There is no CAKE to read: steering sees no drops and no queue, and stays on the primary WAN."
-                    );
-                }
-                None
-            }
-        };
-        let mut baseline = match &config.baseline {
-            BaselineSource::InProcess(wan) => match baselines.get(wan) {
-                Some(status) => Baseline::Published(Arc::clone(status)),
-                None => Baseline::learnt(config),
-            },
-            BaselineSource::StateFile(path) => {
-                let status = Arc::new(Status::default());
-                self.helpers.push(state_file::follow(path.clone(), Arc::clone(&status))?);
-                Baseline::Published(status)
-            }
-            BaselineSource::Own => Baseline::learnt(config),
-        };
-        let clock = common.clock;
-        self.start_control(common, wan, config.interval, true, move |beat| {
-            cycle::steering(
-                beat,
-                &mut runner,
-                || {
-                    let rtt_ms = match readings.take(clock.now()) {
-                        News::Fresh(reading) => Some(reading.rtt_ms),
-                        News::Pending | News::GatewayOnly | News::Silent => None,
-                    };
-                    SteeringView {
-                        rtt_ms,
-                        baseline_ms: baseline.now(rtt_ms),
-                        cake: cake.as_mut().and_then(CakeReadings::take),
-                        route: requests.outcome(),
-                    }
-                },
-                |change| requests.ask(change.to),
-            );
-        })?;
-        Ok(())
+    for (shaping, file) in &mut shapings {
+        // A missing permission shows here, before anything runs.
+        shaping.shaper.apply(shaping.first).map_err(|error| refused(&error, file))?;
     }
-
-    fn start_prober(
-        &mut self,
-        config: ProbeConfig,
-        common: &Common<'_>,
-    ) -> Result<Readings, RunError> {
-        let (prober, readings) = Prober::start(config, common.origin)?;
-        self.probers.push(prober);
-        Ok(readings)
+    for (shaping, _) in shapings {
+        let Shaping { wan, shaper, target, .. } = shaping;
+        running.keep(actuator::start(&wan, shaper, &target)?);
     }
-
-    fn start_control(
-        &mut self,
-        common: &Common<'_>,
-        wan: &str,
-        interval: Duration,
-        is_steering: bool,
-        body: impl FnOnce(Beat) + Send + 'static,
-    ) -> Result<Arc<Status>, RunError> {
-        let status = Arc::new(Status::default());
+    for one in loops {
+        let Loop { kind, wan, interval, status, prober, body } = one;
         let beat = Beat {
-            wan: wan.into(),
-            schedule: Schedule::new(common.origin, interval, common.options.duration),
+            wan: wan.as_str().into(),
+            schedule: Schedule::new(origin, interval, program.options.duration),
             interval,
-            clock: common.clock,
-            stop: Arc::clone(&common.stop),
+            clock: program.clock,
+            stop: running.stop_flag(),
             status: Arc::clone(&status),
-            journal: Arc::clone(common.journal),
+            journal: Arc::clone(program.journal),
         };
-        let events = common.events.clone();
-        let kind = if is_steering { "steering" } else { "autorate" };
-        let name = format!("{kind} {wan}");
-        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
-            let clean = catch_unwind(AssertUnwindSafe(|| body(beat))).is_ok();
-            // The main thread may be gone already, when it stopped on a signal.
-            let _ = events.send(Event::Ended);
-            clean
-        })?;
-        self.control.push(Control { name, status: Arc::clone(&status), is_steering, thread });
-        Ok(status)
+        let events = program.events.clone();
+        running.control(kind, &wan, status, prober, events, move || body(beat))?;
     }
-
-    /// One line with the newest numbers of all controllers.
-    pub(super) fn status_line(&self) -> String {
-        let lines: Vec<String> = self.control.iter().map(Control::line).collect();
-        lines.join("  |  ")
-    }
-
-    /// Stops everything: control first, then what serves it.
-    pub(super) fn stop(self) -> Result<(), RunError> {
-        self.stop.store(true, Ordering::Release);
-        let mut outcome = Ok(());
-        for control in self.control {
-            control.thread.thread().unpark();
-            let status = &control.status;
-            let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
-            let cycles = count(&status.cycles);
-            if !control.thread.join().unwrap_or(false) {
-                outcome = Err(RunError::Panicked(control.name.clone()));
-            }
-            info!(
-                controller = control.name,
-                cycles = count(&status.cycles).max(cycles),
-                without_sample = count(&status.without_sample),
-                skipped = count(&status.skipped),
-                worst_lateness_us = count(&status.worst_lateness_us),
-                "Controller stopped."
-            );
-        }
-        drop(self.probers);
-        self.helpers.into_iter().for_each(Background::stop);
-        outcome
-    }
+    Ok(())
 }
 
-impl Control {
-    fn line(&self) -> String {
-        let s = &self.status;
-        let code = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed) as usize;
-        let name = |names: &[&'static str], code: usize| *names.get(code).unwrap_or(&"?");
-        let link =
-            format!("{}: rtt {} ms (base {}, +{})", self.name, s.rtt_ms, s.baseline_ms, s.delta_ms);
-        let decided = if self.is_steering {
-            let route = if code(&s.second) == 1 { "alternate WAN" } else { "primary WAN" };
-            format!("{} {route}", name(&Congestion::NAMES, code(&s.state)))
-        } else {
-            let (down, up) =
-                (name(&Zone::NAMES, code(&s.state)), name(&Zone::NAMES, code(&s.second)));
-            format!("down {} Mbit/s {down}, up {} Mbit/s {up}", s.download_mbps, s.upload_mbps)
-        };
-        format!("{link}  {decided}")
+fn autorate_probes(
+    config: &AutorateConfig,
+    discovery: &mut Discovery,
+) -> Result<ProbeConfig, MeasureError> {
+    let wan = config.wan_name.as_str();
+    let may_use_tcp = may_use_tcp(config);
+    let choice = discovery.choose(&Wanted {
+        wan,
+        reflectors: &config.reflectors,
+        tcp_targets: &config.tcp_targets,
+        may_use_tcp,
+        fallback_to_local: config.fallback_to_local,
+    })?;
+    let mut probes = probes(choice, config.cycle, config.ping_timeout, config.use_median);
+    if config.policy.fallback.enabled && config.check_gateway {
+        probes.gateway = reflectors::gateway(wan, config.gateway.as_deref());
     }
+    if !may_use_tcp {
+        probes.tcp_targets.clear();
+    }
+    Ok(probes)
+}
+
+fn steering_probes(
+    config: &SteeringConfig,
+    discovery: &mut Discovery,
+) -> Result<ProbeConfig, MeasureError> {
+    let choice = discovery.choose(&Wanted {
+        wan: &config.policy.primary_wan,
+        reflectors: &config.reflectors,
+        tcp_targets: &[],
+        may_use_tcp: true,
+        fallback_to_local: config.fallback_to_local,
+    })?;
+    Ok(probes(choice, config.interval, config.ping_timeout, true))
+}
+
+fn may_use_tcp(config: &AutorateConfig) -> bool {
+    config.policy.fallback.enabled && config.check_tcp
+}
+
+/// What a prober probes: the first three reflectors for their median, or the first one alone.
+fn probes(choice: Choice, interval: Duration, timeout: Duration, use_median: bool) -> ProbeConfig {
+    let most = if use_median { 3 } else { 1 };
+    let Choice { mut reflectors, mut tcp_targets, method, .. } = choice;
+    reflectors.truncate(most);
+    tcp_targets.truncate(most);
+    ProbeConfig { reflectors, tcp_targets, gateway: None, interval, timeout, method }
 }
 
 /// Records the configuration in force: one row for each WAN of each controller.
@@ -368,52 +190,149 @@ pub(super) fn record_snapshots(
     }
 }
 
-fn probe(news: News) -> Probe {
-    match news {
-        News::Fresh(reading) if reading.method == Method::Icmp => Probe::Icmp(reading.rtt_ms),
-        News::Fresh(reading) => Probe::Tcp(reading.rtt_ms),
-        News::Pending => Probe::Pending,
-        News::GatewayOnly => Probe::GatewayOnly,
-        News::Silent => Probe::Lost,
-    }
-}
-
-/// What a prober probes: the first three reflectors for their median, or the first one alone.
-fn probes(choice: Choice, interval: Duration, timeout: Duration, use_median: bool) -> ProbeConfig {
-    let most = if use_median { 3 } else { 1 };
-    let Choice { mut reflectors, mut tcp_targets, method, .. } = choice;
-    reflectors.truncate(most);
-    tcp_targets.truncate(most);
-    ProbeConfig { reflectors, tcp_targets, gateway: None, interval, timeout, method }
-}
-
-/// Where the download CAKE of a WAN is, if an autorate controller of this process drives it.
-fn local_cake<'a>(config: &'a Config, wan: &str) -> Option<&'a str> {
-    let autorate = config.autorate.iter().find(|one| one.wan_name == wan)?;
-    match &autorate.shaper {
-        ShaperConfig::LinuxCake { download_interface, .. } => Some(download_interface),
-        _ => None,
-    }
-}
-
 fn shaper(config: &AutorateConfig, options: &RunOptions) -> Result<Box<dyn Shaper>, RunError> {
     match &config.shaper {
         ShaperConfig::LinuxCake { download_interface, upload_interface } if !options.dry_run => {
-            let refused = |error: shaper::ShaperError| {
-                let issue = Issue::new("shaper", error.to_string()).in_file(&config.file);
-                RunError::Config(vec![issue])
-            };
-            let mut cake =
-                shaper::LinuxCake::new(download_interface, upload_interface).map_err(refused)?;
-            // The first rates are set here, so that a missing permission is said before anything runs.
-            let (download, upload) = (config.policy.download.ceiling, config.policy.upload.ceiling);
-            cake.apply(Rates { download, upload }).map_err(refused)?;
+            let cake = shaper::LinuxCake::new(download_interface, upload_interface)
+                .map_err(|error| refused(&error, &config.file))?;
             Ok(Box::new(cake))
         }
         _ => Ok(Box::new(shaper::DryRun::new())),
     }
 }
 
-fn schema_error(error: &wanctl_sink::SchemaError) -> RunError {
-    RunError::Config(vec![Issue::new("wan_name", error.to_string())])
+fn refused(error: &ShaperError, file: &Path) -> RunError {
+    RunError::Config(vec![Issue::new("shaper", error.to_string()).in_file(file)])
+}
+
+/// WANs that may be measured by ICMP only, in a process that may send none.
+pub(super) fn unmeasurable(config: &Config) -> Vec<Issue> {
+    if measure::icmp_is_permitted(IpAddr::V4(Ipv4Addr::LOCALHOST)) {
+        return Vec::new();
+    }
+    let icmp_only = config.autorate.iter().filter(|one| !may_use_tcp(one));
+    let issue = |one: &AutorateConfig| {
+        let key = if one.policy.fallback.enabled { "check_tcp" } else { "enabled" };
+        let key = format!("continuous_monitoring.fallback_checks.{key}");
+        let message = "found false, which leaves ICMP alone, and this process may not send ICMP; accepted: true, or a process with the capability CAP_NET_RAW or a group in the sysctl net.ipv4.ping_group_range";
+        Issue::new(key, message).in_file(&one.file)
+    };
+    icmp_only.map(issue).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::{Mutex, mpsc};
+
+    use wanctl_sink::PipelineOptions;
+
+    use super::*;
+    use crate::shaper::{Applied, Rates};
+    use crate::units::Rate;
+
+    const CONFIG: &str = "
+wan_name: wan1
+continuous_monitoring:
+  reflectors: [127.0.0.1]
+  download: { ceiling_mbps: 100, floor_mbps: 20 }
+  upload: { ceiling_mbps: 20, floor_mbps: 4 }
+shaper: { type: dry_run }
+";
+
+    /// Keeps what it is given, and refuses it if so told.
+    struct Recorder {
+        refuses: bool,
+        taken: Arc<Mutex<Vec<Rates>>>,
+    }
+
+    impl Shaper for Recorder {
+        fn apply(&mut self, rates: Rates) -> Result<Applied, ShaperError> {
+            self.taken.lock().unwrap().push(rates);
+            if self.refuses {
+                return Err(ShaperError::Forbidden { interface: "test0".to_owned() });
+            }
+            Ok(Applied { rates })
+        }
+
+        fn check(&mut self) -> Result<String, ShaperError> {
+            Ok(String::new())
+        }
+
+        fn describe(&self) -> String {
+            String::new()
+        }
+    }
+
+    /// Starts one autorate controller, stops it, and answers what its shaper was given.
+    ///
+    /// It probes 240.0.0.1, which never answers, so every decision holds the first rates.
+    fn run(state_file: Option<PathBuf>, refuses: bool) -> (Result<usize, RunError>, Vec<Rates>) {
+        let mut autorate =
+            crate::config::parse(CONFIG, "wan1.yaml".as_ref()).unwrap().autorate.unwrap();
+        autorate.state_file = state_file;
+        let config = Config {
+            autorate: vec![autorate],
+            steering: Vec::new(),
+            sinks: Vec::new(),
+            notes: Vec::new(),
+        };
+        let (events, _inbox) = mpsc::channel();
+        let frames_per_second = 20.0;
+        let program = Program {
+            config: &config,
+            options: &RunOptions::default(),
+            pipeline: &Pipeline::start(Vec::new(), PipelineOptions { frames_per_second }).unwrap(),
+            clock: Clock::start(),
+            journal: &Arc::new(Journal::new(1)),
+            events: &events,
+        };
+        let probes = ProbeConfig {
+            reflectors: Vec::new(),
+            tcp_targets: vec![([240, 0, 0, 1], 9).into()],
+            gateway: None,
+            interval: Duration::from_secs(1),
+            timeout: ProbeConfig::DEFAULT_TIMEOUT,
+            method: measure::Method::TcpConnect,
+        };
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let shaper = Box::new(Recorder { refuses, taken: Arc::clone(&taken) });
+        let mut running = Running::default();
+        let outcome = start_all(
+            &mut running,
+            &program,
+            vec![(&config.autorate[0], probes, shaper)],
+            Vec::new(),
+        );
+        let outcome = outcome.map(|()| running.len());
+        running.stop_control().unwrap();
+        running.wait_for_helpers();
+        let taken = taken.lock().unwrap().clone();
+        (outcome, taken)
+    }
+
+    fn rates(download_mbps: f64, upload_mbps: f64) -> Rates {
+        Rates { download: Rate::from_mbps(download_mbps), upload: Rate::from_mbps(upload_mbps) }
+    }
+
+    #[test]
+    fn first_rates_are_those_of_the_kept_state_and_else_the_ceilings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let (outcome, taken) = run(Some(path.clone()), false);
+        assert_eq!((outcome.unwrap(), taken[0]), (1, rates(100.0, 20.0)));
+
+        let kept = r#"{"download": {"current_rate": 35e6}, "upload": {"current_rate": 1e6}}"#;
+        std::fs::write(&path, kept).unwrap();
+        let (_, taken) = run(Some(path), false);
+        assert!(taken.iter().all(|taken| *taken == rates(35.0, 4.0)), "{taken:?}");
+        assert!(!taken.is_empty());
+    }
+
+    #[test]
+    fn shaper_that_refuses_its_first_rates_is_an_error_before_control_starts() {
+        let (outcome, taken) = run(None, true);
+        assert!(matches!(outcome, Err(RunError::Config(_))), "{outcome:?}");
+        assert_eq!(taken, [rates(100.0, 20.0)]);
+    }
 }

@@ -78,17 +78,12 @@ pub fn autorate(
     mut observe: impl FnMut() -> autorate::Probe,
     mut act: impl FnMut(&autorate::Decision),
 ) {
-    // Filters are credited with the time since the sample before, not since the tick before.
-    let mut unmeasured = 0.0;
     let mut lost = false;
     while let Some(tick) = beat.next() {
-        unmeasured += beat.elapsed_seconds(tick);
-        let observation = autorate::Observation { probe: observe(), elapsed_seconds: unmeasured };
+        let elapsed_seconds = beat.elapsed_seconds(tick);
+        let observation = autorate::Observation { probe: observe(), elapsed_seconds };
         let decision = runner.step(beat.clock.stamp(), &observation, &mut act);
         let fresh = decision.outcome == autorate::Outcome::Stepped;
-        if fresh {
-            unmeasured = 0.0;
-        }
         if let Some(slot) = keep {
             slot.force_push(runner.controller_mut().state());
         }
@@ -125,7 +120,8 @@ pub struct SteeringView {
     pub rtt_ms: Option<f64>,
     /// The baseline, in ms.
     pub baseline_ms: Option<f64>,
-    /// CAKE's statistics.
+    /// CAKE's statistics since the last tick that had a fresh round-trip time; `None` in one that has none,
+    /// for it is not evaluated and would lose them.
     pub cake: Option<steering::CakeSample>,
     /// The outcome of a change of route that was pending.
     pub route: Option<RouteOutcome>,
@@ -140,7 +136,10 @@ pub fn steering(
     mut observe: impl FnMut() -> SteeringView,
     mut act: impl FnMut(steering::RouteChange) -> RouteOutcome,
 ) {
+    // The controller's timers move in evaluated steps only, so those are given the time of the others.
+    let mut elapsed_seconds = 0.0;
     while let Some(tick) = beat.next() {
+        elapsed_seconds += beat.elapsed_seconds(tick);
         let at = beat.clock.stamp();
         let view = observe();
         let reported = view.route.and_then(|outcome| runner.route_changed(at, outcome));
@@ -148,7 +147,7 @@ pub fn steering(
             rtt_ms: view.rtt_ms,
             baseline_ms: view.baseline_ms,
             cake: view.cake,
-            elapsed_seconds: beat.elapsed_seconds(tick),
+            elapsed_seconds,
             mono_seconds: at.mono_nanos as f64 / 1e9,
         };
         let (decision, transition) = runner.step(at, &observation, &mut act);
@@ -161,6 +160,61 @@ pub fn steering(
         status.delta_ms.set(decision.delta_ms);
         status.state.store(u64::from(decision.congestion.code()), Relaxed);
         status.second.store(u64::from(runner.route() == steering::Route::Alternate), Relaxed);
-        beat.done(tick, decision.outcome == steering::Outcome::Stepped);
+        let fresh = decision.outcome == steering::Outcome::Stepped;
+        if fresh {
+            elapsed_seconds = 0.0;
+        }
+        beat.done(tick, fresh);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steering::fixtures::{confidence, policy};
+    use crate::steering::{CakeSample, Confidence, Policy};
+
+    const INTERVAL: Duration = Duration::from_millis(20);
+
+    fn beat(ticks: u32) -> Beat {
+        let clock = Clock::start();
+        Beat {
+            wan: "wan1".into(),
+            schedule: Schedule::new(clock.now(), INTERVAL, Some(INTERVAL * ticks)),
+            interval: INTERVAL,
+            clock,
+            stop: Arc::default(),
+            status: Arc::default(),
+            journal: Arc::new(Journal::new(16)),
+        }
+    }
+
+    #[test]
+    fn time_of_ticks_without_a_round_trip_moves_the_timers_at_the_next_one() {
+        let confidence = Confidence {
+            steer_threshold: 1.0,
+            sustain_seconds: 2.5 * INTERVAL.as_secs_f64(),
+            dry_run: false,
+            ..confidence()
+        };
+        let mut policy = Policy { confidence: Some(confidence), ..policy() };
+        // The counters of samples are to stay out of it.
+        policy.thresholds.red_samples_required = 100;
+        let sink = Box::new(wanctl_sink_memory::MemorySink::default());
+        let mut runner = SteeringRunner::new(policy, sink).unwrap();
+        // The first starts the timer, and three intervals later it has run out.
+        let mut fresh = [true, false, false, true].into_iter();
+        let observe = || SteeringView {
+            rtt_ms: fresh.next().unwrap_or(false).then_some(200.0),
+            baseline_ms: Some(24.0),
+            cake: Some(CakeSample { drops: 100, queued_packets: 100 }),
+            route: None,
+        };
+        let mut asked = Vec::new();
+        steering(beat(4), &mut runner, observe, |change| {
+            asked.push(change.to);
+            RouteOutcome::Changed
+        });
+        assert_eq!(asked, [steering::Route::Alternate]);
     }
 }

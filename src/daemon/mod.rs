@@ -11,8 +11,10 @@ mod cake;
 mod clock;
 mod controllers;
 pub mod cycle;
+mod prepare;
 mod reflectors;
 mod route;
+mod running;
 mod schedule;
 mod state_file;
 mod status;
@@ -31,7 +33,7 @@ pub use schedule::{Schedule, Tick};
 pub use status::{Shown, Status};
 
 use crate::config::{Config, Trigger};
-use controllers::Controllers;
+use controllers::Program;
 
 /// How long sinks may take to write what is queued when the program stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -62,27 +64,29 @@ pub enum RunError {
     /// The system refused a thread or a signal handler.
     #[error("the system gives no threads or signals")]
     System(#[from] std::io::Error),
-    /// A control thread panicked. Everything was stopped in order; shapers keep their last rates.
-    #[error("the controller of {0} panicked")]
+    /// A thread panicked. Everything was stopped in order; shapers keep their last rates.
+    #[error("the thread {0:?} panicked")]
     Panicked(String),
 }
 
 /// Runs every controller of the configuration until the duration is over or a signal comes.
 ///
-/// Signals: SIGTERM, SIGINT and SIGHUP stop; SIGUSR1 records the configuration once more.
+/// Signals: SIGTERM, SIGINT and SIGHUP stop; SIGUSR1 records the configuration once more. While it stops, a
+/// second SIGTERM or SIGINT ends the process at once, with exit code 1.
 ///
 /// # Errors
 ///
-/// What can't work is said before anything is controlled; what can't be driven, and a secret that can't be
-/// had, before anything is opened, unless this is a dry run. Later only a panic of a controller is an
-/// error: sinks, shapers and routers that fail are tried again.
+/// What can't work is said before anything is controlled. Later only a panic is an error: sinks, shapers
+/// and routers that fail are tried again.
 pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
     // Before anything is opened, so that a refused run leaves nothing behind.
+    let mut issues = controllers::unmeasurable(&config);
     if !options.dry_run {
-        let issues = [config.undriveable(), config.check_secrets()].concat();
-        if !issues.is_empty() {
-            return Err(RunError::Config(issues));
-        }
+        issues.extend(config.undriveable());
+        issues.extend(config.check_secrets());
+    }
+    if !issues.is_empty() {
+        return Err(RunError::Config(issues));
     }
     let clock = Clock::start();
     let (events, inbox) = mpsc::channel();
@@ -96,9 +100,20 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
     let pipeline = Pipeline::start(config.sinks.clone(), PipelineOptions { frames_per_second })
         .map_err(RunError::Config)?;
     let journal = Arc::new(ArrayQueue::new(JOURNAL));
-    let started = Controllers::start(&config, options, &pipeline, clock, &journal, &events);
-    let controllers = match started {
-        Ok(controllers) => controllers,
+    let program = Program {
+        config: &config,
+        options,
+        pipeline: &pipeline,
+        clock,
+        journal: &journal,
+        events: &events,
+    };
+    let mut running = match controllers::start(&program, &inbox) {
+        Ok(Some(running)) => running,
+        Ok(None) => {
+            pipeline.shutdown(LAST_WRITES);
+            return Ok(());
+        }
         Err(error) => {
             pipeline.shutdown(LAST_WRITES);
             return Err(error);
@@ -109,17 +124,19 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
         controllers::record_snapshots(&config, sink.as_ref(), clock.stamp(), trigger);
     };
     snapshot(Trigger::Startup);
-    wait::until_over(&controllers, &journal, &inbox, options, || snapshot(Trigger::Manual));
-    let outcome = controllers.stop();
+    wait::until_over(&running, &journal, &inbox, options, || snapshot(Trigger::Manual));
+    let outcome = running.stop_control();
     wait::log(&journal);
+    // What is recorded must not wait for a device; helpers finish meanwhile.
     let stats = pipeline.shutdown(LAST_WRITES);
+    running.wait_for_helpers();
     for sink in &stats {
         info!(
             sink = sink.name,
             delivered = sink.delivered,
             evicted = sink.evicted,
             rejected = sink.rejected,
-            lost = sink.lost_at_shutdown,
+            lost = sink.unwritten(),
             "Sink closed."
         );
     }

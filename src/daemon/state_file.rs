@@ -144,6 +144,7 @@ fn from_json(value: &Value) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::background::join_all;
 
     fn state() -> State {
         let direction =
@@ -162,7 +163,7 @@ mod tests {
         let path = folder.path().join("run/wan1_state.json");
         let (keeper, slot) = keep(path.clone()).unwrap();
         slot.force_push(state());
-        keeper.stop();
+        join_all(vec![keeper], Duration::from_secs(60));
         assert_eq!(load(&path), Some(state()));
         assert_eq!(baseline_from_state(&fs::read_to_string(&path).unwrap()), Some(23.5));
         assert_eq!(

@@ -2,17 +2,20 @@
 #![expect(clippy::disallowed_methods, reason = "the status line comes once a second")]
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::RunOptions;
-use super::controllers::Controllers;
 use super::cycle::{Entry, Journal};
+use super::running::Running;
 use crate::autorate::Outcome;
 use crate::steering::Route;
 
@@ -25,15 +28,28 @@ const JOURNAL_EVERY: Duration = Duration::from_millis(200);
 pub(super) enum Event {
     /// The process got a signal.
     Signal(i32),
-    /// A control loop ended, by its schedule or by a panic.
-    Ended,
+    /// A control loop ended.
+    Ended {
+        /// It reached its end, and did not panic.
+        clean: bool,
+    },
 }
 
 /// Sends signals as events from now on.
+///
+/// The first that asks for an orderly stop arms the next: a second SIGTERM or SIGINT ends the process at
+/// once, with exit code 1.
 pub(super) fn forward_signals(events: Sender<Event>) -> io::Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_shutdown(signal, 1, Arc::clone(&asked))?;
+    }
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
+            if signal != SIGUSR1 {
+                asked.store(true, Ordering::Release);
+            }
             if events.send(Event::Signal(signal)).is_err() {
                 break;
             }
@@ -42,9 +58,21 @@ pub(super) fn forward_signals(events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until every control loop ended or a signal says stop.
+/// Whether a signal has asked to stop so far. For the time before controllers run: a request to record
+/// the configuration is dropped, for it is recorded when they start.
+pub(super) fn is_asked_to_stop(inbox: &Receiver<Event>) -> bool {
+    inbox.try_iter().any(|event| match event {
+        Event::Signal(signal) if signal != SIGUSR1 => {
+            info!(signal = name(signal), "Stopping.");
+            true
+        }
+        Event::Signal(_) | Event::Ended { .. } => false,
+    })
+}
+
+/// Waits until every control loop ended, a signal says stop, or a thread panicked.
 pub(super) fn until_over(
-    controllers: &Controllers,
+    running: &Running,
     journal: &Journal,
     inbox: &Receiver<Event>,
     options: &RunOptions,
@@ -52,10 +80,14 @@ pub(super) fn until_over(
 ) {
     let show = options.status_line && io::stdout().is_terminal();
     let mut next_line = Instant::now() + SECOND;
-    let mut running = controllers.len();
-    while running > 0 {
+    let mut left = running.len();
+    while left > 0 {
         match inbox.recv_timeout(JOURNAL_EVERY) {
-            Ok(Event::Ended) => running -= 1,
+            Ok(Event::Ended { clean: true }) => left -= 1,
+            Ok(Event::Ended { clean: false }) => {
+                error!("A controller panicked. Everything stops.");
+                return;
+            }
             Ok(Event::Signal(SIGUSR1)) => {
                 info!("Configuration is recorded on request.");
                 snapshot();
@@ -67,11 +99,15 @@ pub(super) fn until_over(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        if let Some(name) = running.lost_helper() {
+            error!(name, "A helper thread panicked. Everything stops.");
+            return;
+        }
         log(journal);
         if show && Instant::now() >= next_line {
             next_line += SECOND;
             // A terminal that went away is no reason to stop controlling.
-            let _ = writeln!(io::stdout(), "{}", controllers.status_line());
+            let _ = writeln!(io::stdout(), "{}", running.status_line());
         }
     }
 }

@@ -45,12 +45,14 @@ pub struct Candidates {
 /// What was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// Reflectors that answered; empty with [`Method::TcpConnect`].
+    /// Reflectors: those that answered, then those that did not; empty with [`Method::TcpConnect`].
     pub reflectors: Vec<IpAddr>,
     /// TCP targets: those that answered, or with [`Method::Icmp`] the candidates, as a fallback.
     pub tcp_targets: Vec<SocketAddr>,
     /// How to probe.
     pub method: Method,
+    /// Whether a gateway or this host stands in for the reflectors, which says nothing about the link.
+    pub stands_in: bool,
     /// What is probed and why, in a sentence for the operator.
     pub describe: String,
 }
@@ -64,20 +66,24 @@ pub struct Choice {
 /// [`MeasureError::NoAnswer`] when nothing that was allowed answered.
 pub fn discover(candidates: &Candidates) -> Result<Choice, MeasureError> {
     let reflectors = &candidates.reflectors;
-    let tcp_targets = match candidates.tcp_targets.as_slice() {
-        [] => reflectors.iter().map(|ip| SocketAddr::new(*ip, DEFAULT_TCP_PORT)).collect(),
-        given => given.to_vec(),
-    };
+    let tcp_targets = candidates.tcp_targets_or_default();
     let answered = ask_by_icmp(reflectors, REFLECTORS_TIME);
     if !answered.is_empty() {
-        let describe = format!("probing reflectors {} by ICMP", list(&answered));
+        let mut silent = permitted_by_icmp(reflectors);
+        silent.retain(|reflector| !answered.contains(reflector));
+        let mut describe = format!("probing reflectors {} by ICMP", list(&answered));
+        if !silent.is_empty() {
+            describe += &format!(", and {}, which did not answer yet", list(&silent));
+        }
+        // Its packets may have been lost for once, so it is no reason to leave a reflector out for good.
+        let reflectors = [answered, silent].concat();
         let method = Method::Icmp;
-        return Ok(Choice { reflectors: answered, tcp_targets, method, describe });
+        return Ok(Choice { reflectors, tcp_targets, method, stands_in: false, describe });
     }
     let answered = ask_by_tcp(&tcp_targets, REFLECTORS_TIME);
     if !answered.is_empty() {
         let why = format!("reflectors {} do not answer ICMP", list(reflectors));
-        return Ok(by_tcp(why, "", answered));
+        return Ok(Choice { stands_in: false, ..by_tcp(why, "", answered) });
     }
     let why = format!("reflectors {} do not answer", list(reflectors));
     if !candidates.fallback_to_local {
@@ -106,14 +112,51 @@ pub fn discover(candidates: &Candidates) -> Result<Choice, MeasureError> {
     Err(MeasureError::NoAnswer { tried: format!("{why}, nor this host itself") })
 }
 
+/// What to probe when nothing answers yet: the reflectors, by ICMP where the process may send it to any of
+/// them, else the TCP targets.
+pub fn as_configured(candidates: &Candidates) -> Choice {
+    let tcp_targets = candidates.tcp_targets_or_default();
+    let reflectors = permitted_by_icmp(&candidates.reflectors);
+    let (method, describe) = if reflectors.is_empty() {
+        let describe = format!("connecting to {} until one answers", list(&tcp_targets));
+        (Method::TcpConnect, describe)
+    } else {
+        let describe = format!("probing {} by ICMP until one answers", list(&reflectors));
+        (Method::Icmp, describe)
+    };
+    Choice { reflectors, tcp_targets, method, stands_in: false, describe }
+}
+
+/// Whether this process may send ICMP echoes to such an address.
+pub fn icmp_is_permitted(to: IpAddr) -> bool {
+    Engine::new(Duration::ZERO, Arc::default()).open_for(to).is_ok()
+}
+
+/// Those of `targets` to which this process may send ICMP echoes.
+pub fn permitted_by_icmp(targets: &[IpAddr]) -> Vec<IpAddr> {
+    targets.iter().copied().filter(|to| icmp_is_permitted(*to)).collect()
+}
+
+impl Candidates {
+    fn tcp_targets_or_default(&self) -> Vec<SocketAddr> {
+        if self.tcp_targets.is_empty() {
+            self.reflectors.iter().map(|ip| SocketAddr::new(*ip, DEFAULT_TCP_PORT)).collect()
+        } else {
+            self.tcp_targets.clone()
+        }
+    }
+}
+
 fn by_icmp(why: String, role: &str, reflectors: Vec<IpAddr>) -> Choice {
     let describe = format!("{why}; using {role}{} by ICMP", list(&reflectors));
-    Choice { reflectors, tcp_targets: Vec::new(), method: Method::Icmp, describe }
+    let (tcp_targets, method) = (Vec::new(), Method::Icmp);
+    Choice { reflectors, tcp_targets, method, stands_in: true, describe }
 }
 
 fn by_tcp(why: String, role: &str, tcp_targets: Vec<SocketAddr>) -> Choice {
     let describe = format!("{why}; using {role}{} by TCP connect", list(&tcp_targets));
-    Choice { reflectors: Vec::new(), tcp_targets, method: Method::TcpConnect, describe }
+    let (reflectors, method) = (Vec::new(), Method::TcpConnect);
+    Choice { reflectors, tcp_targets, method, stands_in: true, describe }
 }
 
 /// Those of `targets` that answer an ICMP echo; none when the process may not send any.

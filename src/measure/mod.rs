@@ -43,7 +43,9 @@ mod sample;
 mod socket;
 
 pub use counters::ProbeCounts;
-pub use discover::{Candidates, Choice, discover};
+pub use discover::{
+    Candidates, Choice, as_configured, discover, icmp_is_permitted, permitted_by_icmp,
+};
 pub use error::MeasureError;
 pub use gateway::default_gateways;
 pub use prober::{ProbeConfig, Prober};

@@ -3,7 +3,7 @@
 //! It decides when to send what. It makes nothing of the answers but to pass them on.
 #![expect(clippy::disallowed_methods, reason = "the schedule is kept here")]
 
-use super::counters::Counters;
+use super::counters::{Counters, ProbeCounts};
 use super::engine::Engine;
 use super::readings::{QUEUE_LEN, Readings};
 use super::sample::{Method, Sample, Target};
@@ -74,6 +74,7 @@ pub struct Prober {
     thread: Option<JoinHandle<()>>,
     /// The thread sees the other end close.
     stop: Option<UnixStream>,
+    counters: Arc<Counters>,
 }
 
 impl Prober {
@@ -89,7 +90,7 @@ impl Prober {
     pub fn start(config: ProbeConfig, origin: Instant) -> Result<(Prober, Readings), MeasureError> {
         config.check()?;
         let counters = Arc::new(Counters::default());
-        let mut engine = Engine::new(config.timeout, counters.clone());
+        let mut engine = Engine::new(config.timeout, Arc::clone(&counters));
         if config.method == Method::Icmp {
             for &reflector in &config.reflectors {
                 engine.open_for(reflector).map_err(|source| MeasureError::NoIcmp { source })?;
@@ -102,7 +103,7 @@ impl Prober {
         let queue = Arc::new(ArrayQueue::new(QUEUE_LEN));
         let now = Instant::now();
         let silent_after = config.silence() + FALLBACK_INTERVAL;
-        let readings = Readings::new(queue.clone(), counters, silent_after, now);
+        let readings = Readings::new(queue.clone(), silent_after, now);
         let (stop, stopped) = UnixStream::pair().map_err(MeasureError::Start)?;
         let schedule = Schedule::new(origin, config.interval, now);
         let run = Run { config, engine, queue, schedule, last_answer: now, next_fallback: now };
@@ -110,7 +111,17 @@ impl Prober {
             .name("wanctl-probe".to_owned())
             .spawn(move || run.until_closed(&stopped))
             .map_err(MeasureError::Start)?;
-        Ok((Prober { thread: Some(thread), stop: Some(stop) }, readings))
+        Ok((Prober { thread: Some(thread), stop: Some(stop), counters }, readings))
+    }
+
+    /// What became of the probes so far.
+    pub fn counts(&self) -> ProbeCounts {
+        self.counters.read()
+    }
+
+    /// Whether the thread is over, which before [`stop`](Self::stop) means that it panicked.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Stops the thread and waits for it, which takes no longer than sending a probe.

@@ -4,9 +4,7 @@
 //! takes no lock and allocates nothing.
 
 use super::MAX_REFLECTORS;
-use super::counters::{Counters, ProbeCounts};
 use super::sample::{Method, Sample, Target};
-use crate::units::quantise_ms;
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,8 +28,11 @@ pub enum News {
 /// A round-trip time for control.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
-    /// In ms, quantised: the median over the targets that have something new, each with its newest
-    /// answer. Two answers have their mean for a median.
+    /// In ms: the median over the targets that have something new, each with its newest answer; of an even
+    /// number the lower of the two in the middle.
+    ///
+    /// The original takes the mean of two. But then one reflector that is late moves control, whenever the
+    /// third is silent; and of two answers the lower one says what the link can do.
     pub rtt_ms: f64,
     /// How it was measured. TCP counts only while ICMP has nothing new.
     pub method: Method,
@@ -43,7 +44,6 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Readings {
     queue: Arc<ArrayQueue<Sample>>,
-    counters: Arc<Counters>,
     silent_after: Duration,
     last_reading: Instant,
     last_gateway: Option<Instant>,
@@ -55,13 +55,11 @@ impl Readings {
     /// Readings of the samples in `queue`. Silence counts from `start`, and is called that after `silent_after`.
     pub(super) fn new(
         queue: Arc<ArrayQueue<Sample>>,
-        counters: Arc<Counters>,
         silent_after: Duration,
         start: Instant,
     ) -> Self {
         Readings {
             queue,
-            counters,
             silent_after,
             last_reading: start,
             last_gateway: None,
@@ -100,11 +98,6 @@ impl Readings {
             News::Silent
         }
     }
-
-    /// What became of the probes so far.
-    pub fn counts(&self) -> ProbeCounts {
-        self.counters.read()
-    }
 }
 
 /// The newest answer of each target that was not returned yet.
@@ -139,8 +132,7 @@ impl Newest {
         // The unused rest is infinite and sorts behind.
         fresh.sort_unstable_by(f64::total_cmp);
         let last = usize::from(len).checked_sub(1)?;
-        let (low, high) = (fresh.get(last / 2)?, fresh.get(last.div_ceil(2))?);
-        Some((quantise_ms(f64::midpoint(*low, *high)), len))
+        Some((*fresh.get(last / 2)?, len))
     }
 }
 
@@ -161,7 +153,7 @@ mod tests {
         fn new() -> Self {
             let start = Instant::now();
             let queue = Arc::new(ArrayQueue::new(QUEUE_LEN));
-            let readings = Readings::new(queue.clone(), Arc::default(), SILENT_AFTER, start);
+            let readings = Readings::new(queue.clone(), SILENT_AFTER, start);
             Bench { start, queue, readings }
         }
 
@@ -201,11 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn median_of_two_reflectors_is_their_mean() {
+    fn median_of_an_even_number_is_the_lower_one_so_one_late_answer_moves_nothing() {
         let mut bench = Bench::new();
-        bench.answer(Target::Reflector(0), 0, 20);
-        bench.answer(Target::Reflector(1), 0, 23);
-        assert_eq!(bench.take(50), fresh(21.5, Method::Icmp, 2));
+        bench.answer(Target::Reflector(0), 0, 300);
+        bench.answer(Target::Reflector(1), 0, 20);
+        assert_eq!(bench.take(310), fresh(20.0, Method::Icmp, 2));
+        for (index, rtt) in [(0, 300), (1, 20), (2, 24), (3, 25)] {
+            bench.answer(Target::Reflector(index), 320, rtt);
+        }
+        assert_eq!(bench.take(630), fresh(24.0, Method::Icmp, 4));
     }
 
     #[test]

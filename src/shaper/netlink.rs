@@ -11,7 +11,13 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage, TcOption};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
+
+/// How long a reply of the kernel may take. It holds a lock that others may keep for a while.
+const REPLY_SECONDS: i64 = 2;
 
 const NETLINK_HEADER_LEN: usize = 16;
 const TC_HEADER_LEN: usize = 20;
@@ -44,6 +50,7 @@ impl Netlink {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(REPLY_SECONDS))?;
         Ok(Netlink { socket, sequence: 0 })
     }
 
@@ -80,9 +87,23 @@ impl Netlink {
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
         self.socket.send(&bytes, 0)?;
+        self.replies()
+    }
+
+    /// The root disciplines in the replies to the last request.
+    fn replies(&mut self) -> io::Result<Vec<Qdisc>> {
         let mut found = Vec::new();
         loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
+            let (datagram, _) = match self.socket.recv_from_full() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "the kernel does not reply",
+                    ));
+                }
+                received => received?,
+            };
             if collect(&datagram, self.sequence, &mut found)? {
                 return Ok(found);
             }
@@ -252,6 +273,15 @@ mod tests {
         let datagram = framed(NLMSG_ERROR, SEQUENCE, &(-1i32).to_ne_bytes());
         let error = collect(&datagram, SEQUENCE, &mut Vec::new()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(1));
+    }
+
+    #[test]
+    fn reply_that_does_not_come_is_an_error_in_time() {
+        let mut netlink = Netlink::open().unwrap();
+        setsockopt(&netlink.socket, ReceiveTimeout, &TimeVal::milliseconds(20)).unwrap();
+        // Nothing was asked.
+        let error = netlink.replies().unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod confidence;
 mod controller;
 mod decision;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod flap;
 #[cfg(test)]
 mod laws;

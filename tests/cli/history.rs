@@ -42,11 +42,11 @@ fn a_table_has_a_line_for_each_row() {
     let table = recorded.history("--metrics wanctl_rate_download_mbps").out;
     let mut lines = table.lines();
     let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
-    assert_eq!(header, ["Timestamp", "WAN", "Metric", "Value", "Labels"]);
+    assert_eq!(header, ["Timestamp", "WAN", "Source", "Metric", "Value", "Labels"]);
     assert_eq!(lines.clone().count(), recorded.cycles);
     for line in lines {
         let fields: Vec<&str> = line.split_whitespace().skip(2).collect();
-        assert_eq!(fields, ["loop", "wanctl_rate_download_mbps", "100"], "{line}");
+        assert_eq!(fields, ["loop", "autorate", "wanctl_rate_download_mbps", "100"], "{line}");
     }
     let states = recorded.history("--metrics wanctl_state").out;
     assert!(states.contains("GREEN"), "states have names in the table: {states}");

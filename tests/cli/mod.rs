@@ -5,6 +5,7 @@
 mod check;
 mod history;
 mod locker;
+mod privilege;
 mod reading;
 mod recording;
 mod rows;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use wanctl::autorate::{Controller, Decision, Observation, Outcome, Policy, Probe, Zone};
+use wanctl::autorate::{Controller, Decision, Observation, Policy, Probe, Zone};
 use wanctl::daemon::cycle::{self, Beat};
 use wanctl::daemon::{Clock, Schedule, Status};
 use wanctl::runner::AutorateRunner;
@@ -110,14 +110,9 @@ fn drive(database: PathBuf, lock: bool) -> Run {
 /// What the controller decides on the trace when nothing is recorded at all.
 fn decided_without_recording(skipped: &[u64]) -> Vec<Decision> {
     let mut controller = Controller::new(policy());
-    let mut elapsed_seconds = 0.0;
     let mut step = |(cycle, skipped): (u64, &u64)| {
-        elapsed_seconds += INTERVAL.as_secs_f64() * (skipped + 1) as f64;
-        let decision = controller.step(&Observation { probe: trace(cycle), elapsed_seconds });
-        if decision.outcome == Outcome::Stepped {
-            elapsed_seconds = 0.0;
-        }
-        decision
+        let elapsed_seconds = INTERVAL.as_secs_f64() * (skipped + 1) as f64;
+        controller.step(&Observation { probe: trace(cycle), elapsed_seconds })
     };
     (0..).zip(skipped).map(&mut step).collect()
 }

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::locker::Locker;
 use super::rows;
-use super::support::{BOTH, Place, poll};
+use super::support::{BOTH, Place, autorate, poll};
 
 #[test]
 fn sigterm_stops_in_order_and_loses_nothing() {
@@ -40,6 +41,47 @@ fn stops_in_order(signal: &str) {
     for lost in ["lost", "evicted", "rejected"] {
         assert_eq!(closed[0][lost], 0, "{lost}");
     }
+}
+
+/// Waits for a line of the log of the first program of a place.
+fn wait_for_log(place: &Place, text: &str) {
+    let log = place.path("0.err");
+    poll(text, || std::fs::read_to_string(&log).unwrap().contains(text).then_some(()));
+}
+
+#[test]
+fn a_signal_during_the_search_for_reflectors_stops_before_anything_is_controlled() {
+    let place = Place::new();
+    let silent =
+        autorate().replace("127.0.0.1", "240.0.0.1").replace("local: true", "local: false");
+    let config = place.write("wan.yaml", &silent);
+    let daemon = place.start(place.command("run --config {} --log-format json", &config));
+    wait_for_log(&place, "Looking for reflectors");
+    daemon.signal("TERM");
+    let run = daemon.finish().success();
+    assert_eq!(run.said("Stopping.").len(), 1);
+    assert_eq!(run.said("Autorate starts.").len(), 0, "{}", run.err);
+}
+
+#[test]
+fn a_second_signal_ends_a_stop_that_takes_long() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    let database = place.work().join("history.db");
+    let daemon = place.start(place.command("run --config {} --log-format json", &config));
+    poll("the first row", || {
+        (rows::cycles(&rows::so_far(&database), "autorate") > 0).then_some(())
+    });
+    // The last rows can't be written, which the stop waits ten seconds for.
+    let locker = Locker::start(&database);
+    daemon.signal("TERM");
+    wait_for_log(&place, "Controller stopped.");
+    let asked = Instant::now();
+    daemon.signal("TERM");
+    let run = daemon.finish().failure();
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert_eq!(run.said("Sink closed.").len(), 0, "{}", run.err);
+    locker.finish();
 }
 
 #[test]
