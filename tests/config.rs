@@ -425,7 +425,8 @@ fn dual_wan_steering_reads_the_cake_that_autorate_drives() {
     let steering = &config.steering[0];
     assert!(steering.policy.cake_aware);
     assert_eq!(steering.baseline, BaselineSource::InProcess("cable".to_owned()));
-    assert_eq!(steering.mangle_rule.as_deref(), Some("ADAPTIVE: Steer latency-sensitive to LTE"));
+    assert_eq!(steering.router, RouterConfig::None);
+    assert_eq!(config.undriveable(), []);
 }
 
 #[test]

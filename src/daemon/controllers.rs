@@ -54,10 +54,13 @@ pub(super) fn start(
     if config.autorate.len() > 1 {
         warn!("Probes are not bound to a WAN: all WANs are measured by the default route.");
     }
+    // Interfaces first: they are known at once, and looking for reflectors takes seconds.
+    let shapers: Vec<Box<dyn Shaper>> =
+        config.autorate.iter().map(|one| shaper(one, options)).collect::<Result<_, _>>()?;
     let mut discovery = Discovery::default();
     let mut autorate = Vec::new();
-    for one in &config.autorate {
-        autorate.push((one, autorate_probes(one, &mut discovery)?, shaper(one, options)?));
+    for (one, shaper) in config.autorate.iter().zip(shapers) {
+        autorate.push((one, autorate_probes(one, &mut discovery)?, shaper));
         if wait::is_asked_to_stop(inbox) {
             return Ok(None);
         }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use tracing::{info, warn};
-use wanctl_sink::{Issue, Pipeline, PipelineOptions};
+use wanctl_sink::{Issue, Pipeline, PipelineOptions, SinkStats};
 
 pub use clock::Clock;
 pub use schedule::{Schedule, Tick};
@@ -131,14 +131,13 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
     let stats = pipeline.shutdown(LAST_WRITES);
     running.wait_for_helpers();
     for sink in &stats {
-        info!(
-            sink = sink.name,
-            delivered = sink.delivered,
-            evicted = sink.evicted,
-            rejected = sink.rejected,
-            lost = sink.unwritten(),
-            "Sink closed."
-        );
+        let SinkStats { name, delivered, evicted, rejected, .. } = sink;
+        let lost = sink.unwritten();
+        if lost == 0 {
+            info!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
+        } else {
+            warn!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
+        }
     }
     if stats.is_empty() {
         warn!("No sink was configured: nothing was recorded.");

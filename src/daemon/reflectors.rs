@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::measure::{self, Candidates, Choice, MeasureError, Method, resolve};
 
@@ -23,6 +23,8 @@ pub(super) struct Wanted<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
     known: Vec<(Candidates, Choice)>,
+    /// It was said that what is measured is not the link.
+    has_warned: bool,
 }
 
 impl Discovery {
@@ -46,7 +48,7 @@ impl Discovery {
             choice.reflectors = measure::permitted_by_icmp(&candidates.reflectors);
             choice.method = Method::Icmp;
         }
-        if choice.stands_in {
+        if choice.stands_in && !std::mem::replace(&mut self.has_warned, true) {
             warn!(
                 wan,
                 "What is measured says nothing about the internet link. Restart the program when the reflectors can be reached."
@@ -57,7 +59,7 @@ impl Discovery {
 
     fn ask(&mut self, wan: &str, candidates: &Candidates) -> Result<Choice, MeasureError> {
         if let Some(known) = self.known(candidates) {
-            info!(wan, "Measuring: {}", known.describe);
+            debug!(wan, "Measuring as before: {}", known.describe);
             return Ok(known);
         }
         info!(wan, "Looking for reflectors that answer.");
@@ -170,7 +172,7 @@ mod tests {
         let Candidates { reflectors, tcp_targets, .. } = candidates(1);
         let describe = String::new();
         let choice = Choice { reflectors, tcp_targets, method, stands_in: false, describe };
-        Discovery { known: vec![(candidates(1), choice)] }
+        Discovery { known: vec![(candidates(1), choice)], has_warned: false }
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn without_storage_nothing_is_recorded_and_the_log_says_so() {
     for (storage, place, run) in run_each(storage) {
         assert!(place.files().is_empty(), "{storage}: {:?}", place.files());
         assert!(run.err.contains("nothing is recorded to SQLite"), "{storage}: {}", run.err);
-        assert!(run.said("Sink started.").is_empty(), "{storage}: {}", run.err);
+        assert!(run.said("Sink is open.").is_empty(), "{storage}: {}", run.err);
         assert!(run.cycles("autorate loop") > 0, "{storage}: control goes on");
     }
 }

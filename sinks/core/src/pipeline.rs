@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::queue::{Queue, Queued};
 use crate::worker::{Mailbox, Worker};
@@ -141,6 +141,11 @@ impl Pipeline {
             sink.mailbox.order_stop(until);
             sink.unpark();
         }
+        for one in sinks.iter().map(RunningSink::stats).filter(|one| one.queued + one.in_flight > 0)
+        {
+            let (rows, seconds) = (one.queued + one.in_flight, within.as_secs_f64());
+            info!(sink = one.name, rows, seconds, "Writing what is queued, for at most this long.");
+        }
         // A call that begins before the deadline ends with it; leave it a moment to return.
         let grace = Deadline::after(within + LAST_CHANCE);
         for sink in &sinks {
@@ -182,7 +187,7 @@ impl RunningSink {
         let thread = thread::Builder::new()
             .name(format!("sink/{}", spec.name))
             .spawn(move || worker.run())?;
-        info!(sink = spec.name, kind = spec.kind, queue_frames = frames, "Sink started.");
+        debug!(sink = spec.name, kind = spec.kind, queue_frames = frames, "Sink starts.");
         Ok(RunningSink { name: spec.name, kind: spec.kind, queue, mailbox, thread: Some(thread) })
     }
 

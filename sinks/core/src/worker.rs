@@ -4,6 +4,7 @@
 //! again from its configuration; a call that hangs costs this thread and no other.
 #![expect(clippy::disallowed_methods, reason = "a worker waits and measures in real time")]
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -250,15 +251,25 @@ impl Running {
         let config = self.worker.config.clone();
         let context = &self.worker.context;
         let opened = catch_unwind(AssertUnwindSafe(|| config.open(context)))
-            .unwrap_or_else(|_| Err(panicked("open")));
+            .unwrap_or_else(|panic| Err(panicked("open", &*panic)));
         let report = match &opened {
             Ok(_) => Ok(()),
             Err(error) => Err((error.class, error.to_string())),
         };
         match opened {
-            Ok(writer) => self.writer = Some(writer),
+            Ok(writer) => {
+                if self.worker.mailbox.lock().first_open.is_none() {
+                    info!(sink = self.worker.context.sink, "Sink is open.");
+                }
+                self.writer = Some(writer);
+            }
             Err(error) => {
-                self.failed(&error);
+                let stops_the_start = error.class == FaultClass::Config
+                    && self.worker.startup == Startup::Error
+                    && self.worker.mailbox.lock().first_open.is_none();
+                if !stops_the_start {
+                    self.failed(&error);
+                }
                 if error.class == FaultClass::Config && self.worker.startup == Startup::Ignore {
                     self.worker.queue.disable();
                 }
@@ -304,11 +315,11 @@ impl Running {
                 self.failed(&error);
                 return false;
             }
-            Err(_) => {
+            Err(panic) => {
                 self.writer = None;
                 self.again = true;
                 self.worker.queue.counters.panics.fetch_add(1, Relaxed);
-                self.failed(&panicked("write"));
+                self.failed(&panicked("write", &*panic));
                 if portion > 1 {
                     self.portion = portion / 2;
                     return false;
@@ -357,7 +368,7 @@ impl Running {
         // Without a writer nothing was ever written that could be flushed.
         let flushed = match &mut self.writer {
             Some(writer) => catch_unwind(AssertUnwindSafe(|| writer.flush(Deadline::after(CALL))))
-                .unwrap_or_else(|_| Err(panicked("flush"))),
+                .unwrap_or_else(|panic| Err(panicked("flush", &*panic))),
             None => Ok(()),
         };
         match flushed {
@@ -404,7 +415,7 @@ impl Running {
             // Also after the last moment: letting go takes a moment of its own.
             let deadline = stop.min(call).max(Deadline::after(LETTING_GO));
             let closed = catch_unwind(AssertUnwindSafe(|| writer.close(deadline)))
-                .unwrap_or_else(|_| Err(panicked("close")));
+                .unwrap_or_else(|panic| Err(panicked("close", &*panic)));
             if let Err(error) = closed {
                 warn!(sink = self.worker.context.sink, %error, "Sink did not close cleanly.");
             }
@@ -417,6 +428,9 @@ impl Running {
     }
 }
 
-fn panicked(call: &str) -> SinkError {
-    SinkError::new(FaultClass::Bug, format!("the sink panicked in `{call}`"))
+fn panicked(call: &str, panic: &(dyn Any + Send)) -> SinkError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let why = text.unwrap_or("no message");
+    SinkError::new(FaultClass::Bug, format!("the sink panicked in `{call}`: {why}"))
 }

@@ -43,7 +43,8 @@ pub(crate) fn open(path: &Path, wait: Duration) -> Result<Connection, SinkError>
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let doing = format!("can't open {}", path.display());
-    let mut db = Connection::open_with_flags(path, flags).map_err(|e| failed(&doing, e))?;
+    let mut db = Connection::open_with_flags(path, flags)
+        .map_err(|error| refused(path).unwrap_or_else(|| failed(&doing, error)))?;
     db.busy_timeout(wait).map_err(|e| failed(&doing, e))?;
     // Until it is known to be ours and readable, nothing in the file or its log may change.
     keep_log(&db, true).map_err(|e| failed(&doing, e))?;
@@ -56,6 +57,12 @@ pub(crate) fn open(path: &Path, wait: Duration) -> Result<Connection, SinkError>
     db.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)
         .map_err(|e| failed(&doing, e))?;
     Ok(db)
+}
+
+/// What the system says to somebody who wants to write this file; SQLite only says that it can't.
+fn refused(path: &Path) -> Option<SinkError> {
+    let error = fs::OpenOptions::new().read(true).append(true).create(true).open(path).err()?;
+    Some(SinkError::io(&format!("can't write {}", path.display()), error))
 }
 
 /// Whether closing the last connection leaves the write-ahead log as it is. SQLite's default is to put
