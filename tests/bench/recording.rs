@@ -92,8 +92,9 @@ fn rtt(cycle: u32) -> f64 {
     23.0 + 45.0 * (f64::from(cycle) / 300.0).sin().max(0.0) + noise
 }
 
-fn stamp(start: Instant) -> Timestamp {
-    let mono_nanos = start.elapsed().as_nanos() as u64;
+/// The time a cycle stands for. Cycles that make up for a delay come faster than a clock counts.
+fn stamp(cycle: u32) -> Timestamp {
+    let mono_nanos = u64::from(cycle) * 50_000_000;
     Timestamp { unix_nanos: 1_769_300_000_000_000_000 + mono_nanos as i64, mono_nanos }
 }
 
@@ -117,11 +118,10 @@ fn autorate_cycles(sink: Box<dyn MetricsSink>, cycles: u32, hz: f64) -> Vec<Dura
     let config = wanctl::config::parse(CONFIG, Path::new("quickstart.yaml")).unwrap();
     let policy = config.autorate.unwrap().policy;
     let mut runner = AutorateRunner::new("wan1", policy, sink).unwrap();
-    let start = Instant::now();
     paced(cycles, hz, |i| {
         let observation =
             autorate::Observation { probe: Probe::Icmp(rtt(i)), elapsed_seconds: 0.05 };
-        runner.step(stamp(start), &observation, |_| {});
+        runner.step(stamp(i), &observation, |_| {});
     })
 }
 
@@ -129,9 +129,8 @@ fn steering_cycles(sink: Box<dyn MetricsSink>, cycles: u32, hz: f64) -> Vec<Dura
     let config = wanctl::config::parse(CONFIG, Path::new("quickstart.yaml")).unwrap();
     let policy = config.steering().unwrap().policy.clone();
     let mut runner = SteeringRunner::new(policy, sink).unwrap();
-    let start = Instant::now();
     paced(cycles, hz, |i| {
-        let at = stamp(start);
+        let at = stamp(i);
         let observation = steering::Observation {
             rtt_ms: Some(rtt(i)),
             baseline_ms: Some(23.0),
