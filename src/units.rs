@@ -65,18 +65,23 @@ pub fn quantise_ms(ms: f64) -> f64 {
 ///
 /// # Errors
 ///
-/// Anything else, and nothing at all; the text says what is accepted.
+/// Anything else, nothing at all, and more than 16534 weeks; the text says what is accepted.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 6] =
         [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
+    // Far beyond any run or history, and far within what clocks can add to.
+    const MAX_WEEKS: f64 = 16_534.0;
     let text = text.trim().to_ascii_lowercase();
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = UNITS.iter().find(|(name, _)| *name == &text[number.len()..]);
-    let seconds = number.parse::<f64>().ok().zip(unit).map(|(n, (_, seconds))| n * seconds);
-    seconds
-        .filter(|seconds| *seconds > 0.0 && *seconds < 1e10)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("found {text:?}; accepted: 500ms, 20s, 5m, 2h, 7d, 1w"))
+    match number.parse::<f64>().ok().zip(unit).map(|(n, (_, seconds))| n * seconds) {
+        Some(seconds) if seconds > MAX_WEEKS * 604_800.0 => {
+            Err(format!("accepted: at most {MAX_WEEKS}w"))
+        }
+        Some(seconds) if seconds > 0.0 => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err("accepted: more than 0".to_owned()),
+        None => Err("accepted: a number and a unit, such as 500ms, 20s, 5m, 2h, 7d, 1w".to_owned()),
+    }
 }
 
 /// A number as it stands in a YAML file: `12` and `12.0` are equal, but print as they were written.
@@ -132,6 +137,19 @@ mod tests {
         for bad in ["", "s", "5", "-1s", "0s", "5 parsecs", "nans", "infs"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_refused_duration_says_what_is_accepted() {
+        let refusal = |text| parse_duration(text).unwrap_err();
+        assert_eq!(
+            refusal("10"),
+            "accepted: a number and a unit, such as 500ms, 20s, 5m, 2h, 7d, 1w"
+        );
+        assert_eq!(refusal("0s"), "accepted: more than 0");
+        assert!(parse_duration("16534w").is_ok());
+        assert_eq!(refusal("16535w"), "accepted: at most 16534w");
+        assert_eq!(refusal("1e400s"), "accepted: at most 16534w");
     }
 
     #[test]

@@ -127,7 +127,7 @@ reflector: [1.1.1.1]
             wan.yaml: router.port: found 99999; accepted: a TCP port, 1 to 65535
             wan.yaml: mangle_rule.comment: missing; accepted: 1 to 128 letters, digits, spaces, `_`, `.`, `-` or `:`
             wan.yaml: measurement.interval_seconds: found 0.001; accepted: a number, 0.01 to 60 s
-            wan.yaml: measurement.reflectors: found ["1.1.1.1", "1.1.1.256"]; accepted: a list of at least one IP address or host name
+            wan.yaml: measurement.reflectors[1]: found "1.1.1.256"; accepted: an IP address or a host name
             wan.yaml: mode.cake_aware: found "yes please"; accepted: true or false
             wan.yaml: thresholds.green_rtt_ms: found 20; accepted: less than yellow_rtt_ms (15.0)
             wan.yaml: thresholds.bad_samples: found 0; accepted: a whole number, 1 to 1000000 samples
@@ -204,7 +204,6 @@ fn a_misspelt_key_is_reported_with_the_nearest_known_one() {
     check_issues(
         &text,
         expect![[r#"
-            wan.yaml: continuous_monitoring.download.floor_mbps: missing; accepted: a number, 0.001 to 100000 Mbit/s, or a floor for each zone, from floor_green_mbps to floor_red_mbps
             wan.yaml: continuous_monitoring.download.flor_mbps: unknown key; did you mean `floor_mbps`? (accepted: ceiling_mbps, factor_down, factor_down_yellow, floor_green_mbps, floor_mbps, floor_red_mbps, floor_soft_red_mbps, floor_yellow_mbps, green_required, step_up_mbps)
         "#]],
     );
@@ -253,8 +252,52 @@ fn a_file_without_a_controller_says_what_makes_one() {
     check_issues(
         "",
         expect![[r#"
+        wan.yaml: the file is empty
+    "#]],
+    );
+    check_issues(
+        "# wan_name: cable\n",
+        expect![[r#"
+        wan.yaml: the file is empty
+    "#]],
+    );
+    check_issues(
+        "- wan_name\n",
+        expect![[r#"
         wan.yaml: not a section of keys, as `wan_name: cable` would be
     "#]],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_is_called_so() {
+    let (_folder, paths) = folder("binary", &[("a.yaml", "")]);
+    fs::write(&paths[0], [0xff, 0xfe, 0x00]).unwrap();
+    let said = lines(&load(&paths).unwrap_err());
+    assert_eq!(said, format!("{}: not a text file (UTF-8)\n", paths[0].display()));
+}
+
+#[test]
+fn a_misspelt_section_does_not_have_its_keys_reported_as_missing() {
+    check_issues(
+        &SHORT.replace("  download:", "  dowload:"),
+        expect![[r#"
+            wan.yaml: continuous_monitoring.dowload: unknown key; did you mean `download`? (accepted: baseline_rtt_initial, download, enabled, fallback_checks, law, ping_hosts, reflectors, thresholds, upload, use_median_of_three)
+        "#]],
+    );
+}
+
+#[test]
+fn the_entries_of_a_list_that_are_not_accepted_are_named() {
+    let text = SHORT.replace("[1.1.1.1]", "[1.1.1, 9.9.9.9, -x]");
+    let targets = "  fallback_checks: { tcp_targets: [[1.1.1.1, 443], 1.1.1.1] }\nshaper:";
+    check_issues(
+        &text.replace("shaper:", targets),
+        expect![[r#"
+            wan.yaml: continuous_monitoring.reflectors[0]: found "1.1.1"; accepted: an IP address or a host name
+            wan.yaml: continuous_monitoring.reflectors[2]: found "-x"; accepted: an IP address or a host name
+            wan.yaml: continuous_monitoring.fallback_checks.tcp_targets[1]: found "1.1.1.1"; accepted: [host, port]
+        "#]],
     );
 }
 
@@ -371,7 +414,7 @@ fn a_secret_may_be_elsewhere() {
     assert_eq!(reveal("${WANCTL_TEST_UNSET}"), Ok(String::new()));
     assert_eq!(
         reveal("env:WANCTL_TEST_UNSET"),
-        Err("environment variable WANCTL_TEST_UNSET is not set".to_owned())
+        Err("environment variable WANCTL_TEST_UNSET is not set here".to_owned())
     );
     assert!(reveal("file:/nonexistent/password").is_err());
     assert_eq!(format!("{0:?} {0}", Secret::new(PLANTED)), "(hidden) (hidden)");
@@ -484,8 +527,8 @@ fn two_controllers_for_one_wan_are_refused_with_both_files() {
     let said = lines(&load(&paths).unwrap_err());
     let said = said.replace(&folder.path().display().to_string(), "DIR");
     expect![[r#"
-        DIR/b.yaml: wan_name: found "cable"; accepted: a WAN without autorate controller (DIR/a.yaml has one for it already)
-        DIR/b.yaml: topology.primary_wan: found "cable"; accepted: a WAN without steering controller (DIR/a.yaml has one for it already)
+        DIR/b.yaml: wan_name: "cable" is also the WAN of DIR/a.yaml; give one of them another name
+        DIR/b.yaml: topology.primary_wan: "cable" is also the primary WAN of DIR/a.yaml; only one file can steer it
     "#]].assert_eq(&said);
 }
 

@@ -158,6 +158,53 @@ fn a_cake_may_be_in_a_file_that_can_not_be_read() {
 }
 
 #[test]
+fn mistakes_of_a_file_and_between_files_are_reported_together() {
+    let sink = |days| {
+        format!(
+            "sinks: {{ h: {{ type: sqlite, settings: {{ path: /x.db, retention_days: {days} }} }} }}"
+        )
+    };
+    let first = autorate(DRY, &format!("{}{STEERING}", sink(7)));
+    let second = autorate(DRY, &format!("{}{STEERING}", sink(30)))
+        .replace("floor_mbps: 20", "floor_mbps: 200")
+        .replace("alternate_wan", "alternate");
+    for files in [[&*first, &*second], [&*second, &*first]] {
+        let issues = together(&files).unwrap_err();
+        let mut paths: Vec<&str> = issues.iter().map(|issue| issue.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            [
+                "continuous_monitoring.download.floor_mbps",
+                "sinks.h",
+                "topology.alternate",
+                "topology.primary_wan",
+                "wan_name",
+            ],
+            "{issues:?}"
+        );
+    }
+}
+
+#[test]
+fn steering_of_a_wan_without_autorate_is_noted_beside_other_autorate_controllers() {
+    let noted = |texts: &[&str]| {
+        let config = config(texts);
+        let notes = config.notes.iter().filter(|note| note.path == "topology.primary_wan");
+        notes.map(|note| note.message.clone()).collect::<Vec<_>>()
+    };
+    let other = autorate(DRY, "").replace("wan_name: home", "wan_name: away");
+    let named = steering("cake_state_sources: { primary: /run/home.json }");
+    assert_eq!(
+        noted(&[&other, &steering("")]),
+        ["no autorate controller here has this WAN, so steering learns its own baseline"]
+    );
+    assert!(noted(&[&steering(""), &autorate(DRY, "")]).is_empty());
+    assert!(noted(&[&steering("")]).is_empty(), "nothing hints at a mistake");
+    assert!(noted(&[&other, &named]).is_empty(), "its baseline is another program's");
+}
+
+#[test]
 fn the_order_of_limits_does_not_depend_on_other_files() {
     let limits = "thresholds: { green_rtt_ms: 20 }\n";
     for autorate in [autorate(CAKE, ""), autorate(DRY, "")] {

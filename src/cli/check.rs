@@ -14,7 +14,7 @@ use crate::sink::{Issue, Registry};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Nothing is opened, created or contacted. Exit code 0 when the files can run together, 1 when not. What runs
-with --dry-run only is noted.
+with --dry-run only and secrets that can't be had here are noted.
 
 Examples:
   wanctl check /etc/wanctl/cable.yaml
@@ -30,10 +30,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
-    let loaded = config::load(&arguments.files, &registry).and_then(|config| {
-        let issues = config.check_secrets();
-        if issues.is_empty() { Ok(with_limits(config)) } else { Err(issues) }
-    });
+    let loaded = config::load(&arguments.files, &registry).map(with_limits);
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match (loaded, arguments.json) {
         (Ok(config), false) => describe(&config, out)?,
@@ -52,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
                 writeln!(out, "{issue}")?;
             }
             let count = issues.len();
-            writeln!(out, "{count} {} to mend", if count == 1 { "mistake" } else { "mistakes" })?;
+            writeln!(out, "{count} {}", if count == 1 { "error" } else { "errors" })?;
         }
         (Err(issues), true) => {
             let issues: Vec<_> = issues.iter().map(issue_json).collect();
@@ -62,14 +59,20 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     Ok(code)
 }
 
-/// Adds a note for everything that this version can't drive.
+/// Adds a note for everything that keeps a valid configuration from running here: what this version can't
+/// drive, and secrets, which the service may have where this shell has not.
 fn with_limits(mut config: Config) -> Config {
-    let limits = config.undriveable().into_iter().map(|Issue { file, path, message, .. }| Note {
-        file: file.unwrap_or_default(),
-        path,
-        message: format!("runs with --dry-run only: {message}"),
+    let dry_run_only = config.undriveable().into_iter().map(|issue| Issue {
+        message: format!("runs with --dry-run only: {}", issue.message),
+        ..issue
     });
-    config.notes.extend(limits);
+    for Issue { file, path, message, .. } in dry_run_only.chain(config.check_secrets()) {
+        let note = Note { file: file.unwrap_or_default(), path, message };
+        // Both controllers of a file have its one router.
+        if !config.notes.contains(&note) {
+            config.notes.push(note);
+        }
+    }
     config
 }
 

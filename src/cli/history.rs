@@ -6,15 +6,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::json;
-use wanctl_sink_sqlite::{History, Query, Record};
+use wanctl_sink_sqlite::{History, HistoryError, Query, Record};
 
 use super::{invalid, write_json};
 use crate::config::{self, DEFAULT_DATABASE};
 use crate::daemon::Clock;
-use crate::sink::{Registry, Resource, catalogue};
+use crate::sink::{Registry, Resource, catalogue, nearest};
 use crate::units;
+
+/// What the names of the program's own metrics start with.
+const PREFIX: &str = "wanctl_";
 
 /// Arguments of `wanctl history`.
 #[derive(Debug, clap::Args)]
@@ -33,8 +37,8 @@ pub(crate) struct Arguments {
     /// Only this WAN
     #[arg(long, value_name = "NAME")]
     wan: Option<String>,
-    /// The history file
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    // Not a default value of the argument, because `--config` takes its place.
+    #[arg(long, value_name = "FILE", conflicts_with = "config", help = format!("The history file [default: {DEFAULT_DATABASE}]"))]
     db: Option<PathBuf>,
     /// Take the history file from this configuration
     #[arg(long, value_name = "FILE")]
@@ -48,17 +52,18 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let history = History::open(database(arguments)?)?;
+    let history = History::open(database(arguments)?).map_err(refused)?;
     let now = Clock::start().stamp().unix_seconds();
     let last = i64::try_from(arguments.last.as_secs()).unwrap_or(i64::MAX);
-    let rows = history.query(&Query {
+    let query = Query {
         from: now.saturating_sub(last),
         to: i64::MAX,
         metrics: arguments.metrics.clone(),
         wan: arguments.wan.clone(),
         // One more than shown, to know whether there are more.
         limit: Some(arguments.limit.saturating_add(1)),
-    })?;
+    };
+    let rows = history.query(&query).map_err(refused)?;
     let more = rows.len() > arguments.limit as usize;
     let rows = &rows[..rows.len().min(arguments.limit as usize)];
     if arguments.json {
@@ -66,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         write_json(out, &json!(rows))?;
     } else if rows.is_empty() {
         writeln!(out, "No data found for the specified time range.")?;
+        explain_nothing(&history, &arguments.metrics, out)?;
     } else {
         table(rows, out)?;
         if more {
@@ -73,6 +79,45 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A history's error without its sources, which are part of its text.
+fn refused(error: HistoryError) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
+/// Says why nothing was found, as far as can be told: the names of the metrics, or else the time.
+fn explain_nothing(
+    history: &History,
+    metrics: &[String],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let catalogue = catalogue();
+    let unknown: Vec<&String> =
+        metrics.iter().filter(|name| !catalogue.contains_key(name.as_str())).collect();
+    let short = |name: &'static str| name.strip_prefix(PREFIX).unwrap_or(name);
+    let short_names: Vec<&str> = catalogue.keys().map(|name| short(name)).collect();
+    for name in &unknown {
+        write!(out, "no metric is called {name:?}")?;
+        // The prefix that most names have would make any two of them look alike.
+        let near = nearest(name.strip_prefix(PREFIX).unwrap_or(name), &short_names);
+        if let Some(meant) = catalogue.keys().find(|name| Some(short(name)) == near) {
+            write!(out, "; did you mean {meant:?}?")?;
+        }
+        writeln!(out)?;
+    }
+    if !unknown.is_empty() {
+        return Ok(());
+    }
+    let newest = Query { from: i64::MIN, to: i64::MAX, limit: Some(1), ..Query::default() };
+    match history.query(&newest).map_err(refused)?.first() {
+        Some(row) => {
+            let at = local_time(row, &TimeZone::system())?;
+            writeln!(out, "the newest row is of {}", at.strftime("%F %T"))?;
+        }
+        None => writeln!(out, "the history has no rows")?,
+    }
+    Ok(())
 }
 
 /// The file to read: `--db`, the sqlite sink of `--config`, or the default.
@@ -119,9 +164,7 @@ fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
         "Timestamp", "WAN", "Source", "Metric", "Value"
     )?;
     for row in rows {
-        let micros = row.timestamp.saturating_mul(1_000_000).saturating_add(i64::from(row.micros));
-        let at = jiff::Timestamp::from_microsecond(micros).context("a time out of range")?;
-        let at = at.to_zoned(zone.clone()).strftime("%F %T%.3f").to_string();
+        let at = local_time(row, &zone)?.strftime("%F %T%.3f").to_string();
         let state = catalogue
             .get(row.metric_name.as_str())
             .and_then(|metric| metric.state_name(&row.source, row.value));
@@ -134,6 +177,12 @@ fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn local_time(row: &Record, zone: &TimeZone) -> anyhow::Result<Zoned> {
+    let micros = row.timestamp.saturating_mul(1_000_000).saturating_add(i64::from(row.micros));
+    let at = jiff::Timestamp::from_microsecond(micros).context("a time out of range")?;
+    Ok(at.to_zoned(zone.clone()))
 }
 
 /// At most three decimals, without trailing zeros.

@@ -81,10 +81,15 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is)
 }
 
-/// Configuration issues as one error: a line each.
+/// Issues of a configuration as one error: a line each.
 fn invalid(issues: &[Issue]) -> anyhow::Error {
+    listed("the configuration is not valid:", issues)
+}
+
+/// Issues below a heading.
+fn listed(heading: &str, issues: &[Issue]) -> anyhow::Error {
     let lines: Vec<String> = issues.iter().map(|issue| format!("\n  {issue}")).collect();
-    anyhow::anyhow!("the configuration is not valid:{}", lines.concat())
+    anyhow::anyhow!("{heading}{}", lines.concat())
 }
 
 /// Writes a value as indented JSON.

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{invalid, log};
-use crate::daemon::{self, RunOptions};
+use anyhow::Context;
+
+use super::{invalid, listed, log};
+use crate::daemon::{self, RunError, RunOptions};
 use crate::sink::Registry;
 use crate::{config, units};
 
@@ -49,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     match daemon::run(config, &options) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(daemon::RunError::Config(issues)) => Err(invalid(&issues)),
-        Err(error) => Err(error.into()),
+        Err(RunError::Config(issues)) => Err(listed("can't start:", &issues)),
+        Err(error @ RunError::Panicked(_)) => Err(error.into()),
+        Err(error) => Err(error).context("can't start"),
     }
 }

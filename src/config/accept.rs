@@ -21,6 +21,26 @@ pub(super) trait Accept {
 
     /// Reads a value, or refuses it.
     fn read(&self, found: &Value) -> Result<Self::Value, Refused>;
+
+    /// The entries that make a list refused; none when it is the value as a whole.
+    fn refused_entries<'v>(&self, _found: &'v Value) -> Vec<RefusedEntry<'v>> {
+        Vec::new()
+    }
+}
+
+/// One entry of a list that is not accepted.
+pub(super) struct RefusedEntry<'v> {
+    /// Its place, from 0.
+    pub(super) index: usize,
+    pub(super) found: &'v Value,
+    pub(super) accepted: String,
+}
+
+/// The entries of a list that a kind does not take.
+fn refused_by<'v>(kind: &impl Accept, list: &'v Value) -> Vec<RefusedEntry<'v>> {
+    let entries = list.as_sequence().into_iter().flatten().enumerate();
+    let refused = entries.filter(|(_, entry)| kind.read(entry).is_err());
+    refused.map(|(index, found)| RefusedEntry { index, found, accepted: kind.accepted() }).collect()
 }
 
 /// Whose rule a refused value breaks.
@@ -269,6 +289,10 @@ impl Accept for Hosts {
         let hosts: Result<Vec<String>, Refused> = list.iter().map(|host| Host.read(host)).collect();
         hosts.ok().filter(|hosts| !hosts.is_empty()).ok_or(Refused::ByUs)
     }
+
+    fn refused_entries<'v>(&self, found: &'v Value) -> Vec<RefusedEntry<'v>> {
+        refused_by(&Host, found)
+    }
 }
 
 /// Hosts and ports to connect to: `[[host, port], …]`.
@@ -283,12 +307,29 @@ impl Accept for Targets {
 
     fn read(&self, found: &Value) -> Result<Vec<(String, u16)>, Refused> {
         let list = found.as_sequence().ok_or(Refused::AsOriginal)?;
-        list.iter()
-            .map(|target| match target.as_sequence().map(Vec::as_slice) {
-                Some([host, port]) => Ok((Host.read(host)?, Port.read(port)?)),
-                _ => Err(Refused::AsOriginal),
-            })
-            .collect()
+        list.iter().map(|target| Target.read(target)).collect()
+    }
+
+    fn refused_entries<'v>(&self, found: &'v Value) -> Vec<RefusedEntry<'v>> {
+        refused_by(&Target, found)
+    }
+}
+
+/// A host and port to connect to.
+struct Target;
+
+impl Accept for Target {
+    type Value = (String, u16);
+
+    fn accepted(&self) -> String {
+        "[host, port]".to_owned()
+    }
+
+    fn read(&self, found: &Value) -> Result<(String, u16), Refused> {
+        match found.as_sequence().map(Vec::as_slice) {
+            Some([host, port]) => Ok((Host.read(host)?, Port.read(port)?)),
+            _ => Err(Refused::AsOriginal),
+        }
     }
 }
 

@@ -2,14 +2,78 @@
 
 use std::path::Path;
 
+use serde_yaml::Mapping;
 use wanctl_sink::{Issue, Registry};
 
-use super::sinks;
+use super::accept::{Filled, IDENTIFIER};
+use super::section::Reader;
 use super::steering::{CakeUse, SteeringFile};
 use super::{
-    AutorateConfig, BaselineSource, Config, FileConfig, Note, ShaperConfig, SteeringConfig,
+    AutorateConfig, BaselineSource, Config, FileConfig, Note, ShaperConfig, SinkSource,
+    SteeringConfig,
 };
+use super::{destinations, sinks};
 use crate::steering::Contributor;
+
+/// What other files must not have as well, known even of a file with mistakes.
+pub(super) struct Outline {
+    /// The WAN of the autorate controller.
+    autorate: Option<String>,
+    /// The WAN that the steering controller watches.
+    steering: Option<String>,
+    pub(super) sinks: SinkSource,
+}
+
+impl Outline {
+    pub(super) fn of_config(config: &FileConfig) -> Self {
+        Outline {
+            autorate: config.autorate.as_ref().map(|autorate| autorate.wan_name.clone()),
+            steering: config.steering().map(|steering| steering.policy.primary_wan.clone()),
+            sinks: config.sinks.clone(),
+        }
+    }
+
+    /// Of a file with mistakes, which are reported elsewhere.
+    pub(super) fn of_document(map: &Mapping, file: &Path) -> Self {
+        let reader = Reader::default();
+        let root = reader.root(map);
+        let wan = root.get("wan_name", &IDENTIFIER);
+        Outline {
+            autorate: wan.filter(|_| root.has("continuous_monitoring")),
+            steering: root.section("topology").get("primary_wan", &Filled("the name of a WAN")),
+            sinks: destinations::read(&root, file),
+        }
+    }
+}
+
+/// Two controllers of one kind for one WAN.
+pub(super) fn clashes(files: &[Outline]) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    for (index, second) in files.iter().enumerate() {
+        let mut refuse = |path: &str, message: String| {
+            let issue = Issue { stricter: true, ..Issue::new(path, message) };
+            issues.push(issue.in_file(&second.sinks.file));
+        };
+        let before = || files.iter().take(index);
+        if let Some(wan) = &second.autorate
+            && let Some(first) = before().find(|first| first.autorate.as_ref() == Some(wan))
+        {
+            let first = first.sinks.file.display();
+            let message =
+                format!("{wan:?} is also the WAN of {first}; give one of them another name");
+            refuse("wan_name", message);
+        }
+        if let Some(wan) = &second.steering
+            && let Some(first) = before().find(|first| first.steering.as_ref() == Some(wan))
+        {
+            let first = first.sinks.file.display();
+            let message =
+                format!("{wan:?} is also the primary WAN of {first}; only one file can steer it");
+            refuse("topology.primary_wan", message);
+        }
+    }
+    issues
+}
 
 /// Puts files together.
 ///
@@ -20,31 +84,17 @@ use crate::steering::Contributor;
 pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut config = Config { autorate: vec![], steering: vec![], sinks: vec![], notes: vec![] };
     let mut sources = Vec::new();
-    let mut issues = Vec::new();
+    let outlines: Vec<Outline> = files.iter().map(Outline::of_config).collect();
+    let mut issues = clashes(&outlines);
     let mut steering_files = Vec::new();
     for file in files {
         sources.push(file.sinks);
         config.notes.extend(file.notes);
-        if let Some(autorate) = file.autorate {
-            let wan = &autorate.wan_name;
-            if let Some(first) = config.autorate.iter().find(|other| other.wan_name == *wan) {
-                issues.push(twice("wan_name", wan, "autorate", &first.file, &autorate.file));
-            }
-            config.autorate.push(autorate);
-        }
+        config.autorate.extend(file.autorate);
         steering_files.extend(file.steering);
     }
     for SteeringFile { config: mut steering, baseline_is_default, cake } in steering_files {
         let wan = &steering.policy.primary_wan;
-        if let Some(first) = config.steering.iter().find(|other| other.policy.primary_wan == *wan) {
-            issues.push(twice(
-                "topology.primary_wan",
-                wan,
-                "steering",
-                &first.file,
-                &steering.file,
-            ));
-        }
         if baseline_is_default && config.autorate.iter().any(|autorate| autorate.wan_name == *wan) {
             steering.baseline = BaselineSource::InProcess(wan.clone());
         }
@@ -53,6 +103,12 @@ pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Ve
             CakeUse::Needed if !has_cake => issues.push(no_cake(&steering.file)),
             CakeUse::IfThere => steering.policy.cake_aware = has_cake,
             CakeUse::Settled | CakeUse::Needed => {}
+        }
+        if steering.baseline == BaselineSource::Own && !config.autorate.is_empty() {
+            let message =
+                "no autorate controller here has this WAN, so steering learns its own baseline";
+            let (file, path) = (steering.file.clone(), "topology.primary_wan".to_owned());
+            config.notes.push(Note { file, path, message: message.to_owned() });
         }
         config.notes.extend(out_of_reach(&steering));
         config.steering.push(steering);
@@ -86,12 +142,4 @@ fn out_of_reach(steering: &SteeringConfig) -> Option<Note> {
     );
     let path = "mode.use_confidence_scoring".to_owned();
     Some(Note { file: steering.file.clone(), path, message })
-}
-
-fn twice(path: &str, wan: &str, controller: &str, first: &Path, second: &Path) -> Issue {
-    let accepted = format!(
-        "a WAN without {controller} controller ({} has one for it already)",
-        first.display()
-    );
-    Issue { stricter: true, ..Issue::value(path, format!("{wan:?}"), accepted) }.in_file(second)
 }

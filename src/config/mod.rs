@@ -93,6 +93,7 @@ mod snapshot;
 mod steering;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,9 +113,10 @@ pub use snapshot::{Snapshot, SnapshotError, Trigger, snapshot_labels};
 pub use steering::{BaselineSource, CakeQueues, SteeringConfig};
 
 use accept::show;
+use combine::Outline;
 use section::{Reader, Section};
 use shape::Shape;
-use steering::{CakeUse, SteeringFile};
+use steering::SteeringFile;
 
 /// Everything the daemon runs with.
 #[derive(Clone, Debug)]
@@ -213,42 +215,46 @@ impl FileConfig {
 /// together, as [`combine`] says.
 pub fn load(files: &[PathBuf], registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut configs = Vec::new();
+    let mut outlines = Vec::new();
     let mut issues = Vec::new();
     for file in files {
-        match std::fs::read_to_string(file) {
-            Ok(text) => match parse(&text, file) {
-                Ok(config) => configs.push(config),
+        match read_text(file).and_then(|text| document(&text)) {
+            Ok(map) => match read_document(&map, file) {
+                Ok(config) => {
+                    outlines.push(Outline::of_config(&config));
+                    configs.push(config);
+                }
                 Err(found) => {
+                    outlines.push(Outline::of_document(&map, file));
                     issues.extend(found);
-                    issues.extend(sink_issues(&text, file, registry));
                 }
             },
-            Err(error) => {
-                issues.push(Issue::new("", format!("cannot be read: {error}")).in_file(file));
-            }
+            Err(issue) => issues.push(issue.in_file(file)),
         }
     }
-    if !issues.is_empty() {
-        // A CAKE may be in a file that could not be read, so none is missed.
-        let steering = configs.iter_mut().filter_map(|config| config.steering.as_mut());
-        steering.for_each(|steering| steering.cake = CakeUse::Settled);
+    if issues.is_empty() {
+        return combine(configs, registry);
     }
-    match combine(configs, registry) {
-        Ok(config) if issues.is_empty() => Ok(config),
-        Ok(_) => Err(issues),
-        Err(found) => {
-            issues.extend(found);
-            Err(issues)
+    // What the files must not have twice. A CAKE may be in a file that has mistakes, so none is missed.
+    let sources: Vec<SinkSource> = outlines.iter().map(|outline| outline.sinks.clone()).collect();
+    let of_sinks = sinks::resolve(&sources, registry, &mut Vec::new()).err().unwrap_or_default();
+    for issue in combine::clashes(&outlines).into_iter().chain(of_sinks) {
+        // What is wrong with the shape of `sinks` was found by reading the file as well.
+        if !issues.contains(&issue) {
+            issues.push(issue);
         }
     }
+    Err(issues)
 }
 
-/// What is wrong with the sinks of a file that has other mistakes too.
-fn sink_issues(text: &str, file: &Path, registry: &Registry) -> Vec<Issue> {
-    let Ok(map) = document(text) else { return Vec::new() };
-    // What this reader finds was reported before.
-    let source = destinations::read(&Reader::default().root(&map), file);
-    sinks::resolve(&[source], registry, &mut Vec::new()).err().unwrap_or_default()
+fn read_text(file: &Path) -> Result<String, Issue> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = match error.kind() {
+            ErrorKind::InvalidData => "not a text file (UTF-8)".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        Issue::new("", message)
+    })
 }
 
 /// Reads the text of one configuration file. `file` is named in issues and not opened.
@@ -264,13 +270,17 @@ fn sink_issues(text: &str, file: &Path, registry: &Registry) -> Vec<Issue> {
 /// ```
 pub fn parse(text: &str, file: &Path) -> Result<FileConfig, Vec<Issue>> {
     let map = document(text).map_err(|issue| vec![issue.in_file(file)])?;
-    if let Some(issue) = no_controller(&map) {
+    read_document(&map, file)
+}
+
+fn read_document(map: &Mapping, file: &Path) -> Result<FileConfig, Vec<Issue>> {
+    if let Some(issue) = no_controller(map) {
         // Which keys are known depends on the controllers, so there is no more to say.
         return Err(vec![issue.in_file(file)]);
     }
     let reader = Reader::default();
-    let config = resolve(&reader.root(&map), &map, file);
-    let (mut issues, notes) = reader.finish(&map, file);
+    let config = resolve(&reader.root(map), map, file);
+    let (mut issues, notes) = reader.finish(map, file);
     match config {
         Some(config) if issues.is_empty() => Ok(FileConfig { notes, ..config }),
         _ => {
@@ -301,6 +311,7 @@ fn document(text: &str) -> Result<Mapping, Issue> {
     value.apply_merge().map_err(syntax)?;
     match value {
         Value::Mapping(map) => Ok(map),
+        Value::Null => Err(Issue::new("", "the file is empty")),
         _ => Err(Issue::new("", "not a section of keys, as `wan_name: cable` would be")),
     }
 }

@@ -30,7 +30,7 @@ enum Place {
 #[non_exhaustive]
 pub enum SecretError {
     /// The environment variable is not set, or is not text.
-    #[error("environment variable {0} is not set")]
+    #[error("environment variable {0} is not set here")]
     NotSet(String),
     /// The file cannot be read.
     #[error("{path}: {source}")]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
-use wanctl_sink::Issue;
+use wanctl_sink::{Issue, nearest};
 
 use super::Note;
 use super::accept::{Accept, Refused, kind, show};
@@ -27,6 +27,8 @@ pub(super) struct Reader {
     /// The keys asked for, by the path of their section. A section that two controllers read has the
     /// keys of both.
     asked: RefCell<BTreeMap<String, BTreeSet<&'static str>>>,
+    /// The paths of keys that were reported as missing.
+    missing: RefCell<BTreeSet<String>>,
 }
 
 impl Reader {
@@ -56,12 +58,30 @@ impl Reader {
             };
             let below = join(path, key);
             if !known.contains(&key) {
+                if let Some(meant) = nearest(key, &known) {
+                    self.found_misspelt(&join(path, meant));
+                }
                 let issue = Issue::unknown_key(below, key, &known);
                 self.push(Issue { stricter: true, ..issue });
             } else if let Value::Mapping(map) = value {
                 self.unknown_keys(map, &below);
             }
         }
+    }
+
+    /// Takes back that a key, or what is below it, is missing: it is there by another name.
+    fn found_misspelt(&self, path: &str) {
+        let below = format!("{path}.");
+        let missing = self.missing.borrow();
+        self.issues.borrow_mut().retain(|issue| {
+            let is_meant = issue.path == path || issue.path.starts_with(&below);
+            !(is_meant && missing.contains(&issue.path))
+        });
+    }
+
+    fn push_missing(&self, path: &str, accepted: &str) {
+        self.missing.borrow_mut().insert(path.to_owned());
+        self.push(Issue::new(path, format!("missing; accepted: {accepted}")));
     }
 
     fn push(&self, issue: Issue) {
@@ -138,10 +158,7 @@ impl<'r> Section<'r> {
     pub(super) fn need_section(&self, key: &'static str) -> Section<'r> {
         let section = self.section(key);
         if matches!(section.found, Found::Missing) {
-            self.reader.push(Issue::new(
-                &section.path,
-                "missing; accepted: a section of keys, {} for none",
-            ));
+            self.reader.push_missing(&section.path, "a section of keys, {} for none");
         }
         section
     }
@@ -155,8 +172,17 @@ impl<'r> Section<'r> {
             Ok(value) => Some(value),
             Err(refused) => {
                 let ours = refused == Refused::ByUs || value.is_null();
-                let found = if is_secret(key) { "(hidden)".to_owned() } else { show(value) };
-                self.refuse(key, format!("found {found}; accepted: {}", kind.accepted()), ours);
+                let show = |value| if is_secret(key) { "(hidden)".to_owned() } else { show(value) };
+                let entries = kind.refused_entries(value);
+                if entries.is_empty() {
+                    let message = format!("found {}; accepted: {}", show(value), kind.accepted());
+                    self.refuse(key, message, ours);
+                }
+                for entry in entries {
+                    let message =
+                        format!("found {}; accepted: {}", show(entry.found), entry.accepted);
+                    self.refuse(&format!("{key}[{}]", entry.index), message, ours);
+                }
                 None
             }
         }
@@ -176,8 +202,7 @@ impl<'r> Section<'r> {
     pub(super) fn need<A: Accept>(&self, key: &'static str, kind: &A) -> Option<A::Value> {
         if self.raw(key).is_none_or(Value::is_null) {
             if !matches!(self.found, Found::Refused) {
-                let message = format!("missing; accepted: {}", kind.accepted());
-                self.reader.push(Issue::new(join(&self.path, key), message));
+                self.reader.push_missing(&join(&self.path, key), &kind.accepted());
             }
             return None;
         }

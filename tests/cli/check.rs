@@ -49,7 +49,7 @@ fn a_check_reports_all_mistakes_at_once() {
     let counted = check.out.lines().last().unwrap();
     let mistakes = check.out.lines().count() - 1;
     assert!(mistakes >= 3, "{}", check.out);
-    assert_eq!(counted, format!("{mistakes} mistakes to mend"));
+    assert_eq!(counted, format!("{mistakes} errors"));
 }
 
 #[test]
@@ -87,12 +87,27 @@ fn a_check_notes_what_runs_as_a_dry_run_only() {
 }
 
 #[test]
+fn a_secret_that_is_not_here_is_noted_by_a_check() {
+    let place = Place::new();
+    let router = ROUTER.replace("password: x", "password: env:WANCTL_TEST_UNSET");
+    let config = place.write("wan.yaml", &format!("{BOTH}{router}"));
+    let check = place.run("check {}", &config).success();
+    let note = format!(
+        "note: {}: router.password: environment variable WANCTL_TEST_UNSET is not set here\n",
+        config.display()
+    );
+    assert_eq!(check.out.matches(&note).count(), 1, "{}", check.out);
+}
+
+#[test]
 fn a_run_that_is_refused_creates_no_file() {
     let place = Place::new();
     let history = format!("{BOTH}{ROUTER}storage: {{ db_path: history.db }}\n");
     let config = place.write("wan.yaml", &history);
     let run = place.run("run --config {} --duration 1s", &config).failure();
-    assert!(run.err.contains("router: a RouterOS router can't be driven"), "{}", run.err);
+    let refusal =
+        format!("wanctl: can't start:\n  {}: router: a RouterOS router", config.display());
+    assert!(run.err.contains(&refusal), "{}", run.err);
     assert!(place.files().is_empty(), "{:?}", place.files());
 
     let unset = history.replace("password: x", "password: env:WANCTL_TEST_UNSET");
@@ -120,7 +135,7 @@ fn a_file_that_is_not_there_is_a_mistake() {
     let place = Place::new();
     let check = place.run("check {}", &place.path("missing.yaml")).failure();
     assert!(check.out.contains("missing.yaml"), "{}", check.out);
-    assert!(check.out.ends_with("1 mistake to mend\n"), "{}", check.out);
+    assert!(check.out.ends_with("\n1 error\n"), "{}", check.out);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn rows_are_chosen_by_metric_and_by_wan() {
     assert_eq!(recorded.rows("--wan loop"), recorded.rows(""));
     assert!(recorded.rows("--wan other").is_empty());
     let table = recorded.history("--wan other").out;
-    assert_eq!(table, "No data found for the specified time range.\n");
+    assert!(table.starts_with("No data found for the specified time range.\n"), "{table}");
 }
 
 #[test]
@@ -144,10 +144,46 @@ fn a_range_without_rows_says_so() {
              INSERT INTO metrics VALUES (1769300000, 'loop', 'wanctl_rtt_ms', 23.4, NULL, 'raw');",
         )
         .unwrap();
-    let history = place.run("history --last 1h --db {}", &database).success();
-    assert_eq!(history.out, "No data found for the specified time range.\n");
+    let mut command = place.command("history --last 1h --db {}", &database);
+    command.env("TZ", "UTC");
+    let history = place.start(command).finish().success();
+    assert_eq!(
+        history.out,
+        "No data found for the specified time range.\nthe newest row is of 2026-01-25 00:13:20\n"
+    );
     let history = place.run("history --last 1000w --db {}", &database).success();
     assert!(history.out.contains("23.4"), "{}", history.out);
+}
+
+#[test]
+fn a_metric_that_nobody_knows_is_said_with_the_one_that_was_meant() {
+    let recorded = Recorded::new();
+    let hints = |metrics: &str| {
+        let out = recorded.history(&format!("--metrics {metrics}")).out;
+        out.strip_prefix("No data found for the specified time range.\n").unwrap().to_owned()
+    };
+    assert_eq!(
+        hints("rtt_ms,wanctl_stat"),
+        "no metric is called \"rtt_ms\"; did you mean \"wanctl_rtt_ms\"?\n\
+         no metric is called \"wanctl_stat\"; did you mean \"wanctl_state\"?\n"
+    );
+    assert_eq!(hints("wanctl_xyz"), "no metric is called \"wanctl_xyz\"\n");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_one_reason() {
+    let place = Place::new();
+    let readme = place.write("README.md", &"This is text, and longer than a page.\n".repeat(200));
+    let history = place.run("history --db {}", &readme).failure();
+    let reason = format!("wanctl: can't read {}: it is not a database\n", readme.display());
+    assert_eq!(history.err, reason);
+}
+
+#[test]
+fn the_help_names_the_file_that_is_read_by_default() {
+    let place = Place::new();
+    let help = place.run("history --help", &place.path("")).success().out;
+    assert!(help.contains("[default: /var/lib/wanctl/metrics.db]"), "{help}");
 }
 
 #[test]

@@ -73,13 +73,21 @@ pub enum HistoryError {
         path: PathBuf,
     },
     /// SQLite refuses: the file is damaged, or may not be read.
-    #[error("can't read {}: {source}", .path.display())]
+    #[error("can't read {}: {}", .path.display(), reason(.source))]
     Sqlite {
         /// The file.
         path: PathBuf,
         /// The reason.
         source: rusqlite::Error,
     },
+}
+
+/// SQLite's words for what an operator does not need to know SQLite for.
+fn reason(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 impl History {
