@@ -143,7 +143,10 @@ fn a_locked_database_changes_no_decision_and_loses_no_sample() {
         let mut lateness = run.lateness;
         lateness.sort_unstable();
         let p999 = lateness[((lateness.len() - 1) * 999).div_ceil(1_000)];
-        println!("{name}: {} cycles, p99.9 of their lateness {p999:?}", lateness.len());
+        crate::visible::say(&format!(
+            "{name}: {} cycles, p99.9 of their lateness {p999:?}",
+            lateness.len()
+        ));
     }
 }
 
