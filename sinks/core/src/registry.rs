@@ -120,7 +120,34 @@ impl Registry {
             Issue::new("", format!("{message} (linked kinds: {})", known.join(", ")))
         })
     }
+
+    /// Whether this program has all these kinds, for a program to ask when it starts.
+    ///
+    /// ```
+    /// let registry = wanctl_sink::Registry::linked().unwrap();
+    /// // This program says `use my_influx_sink as _;` nowhere, so it does not have the kind.
+    /// let issues = registry.require(&["influx"]).unwrap_err();
+    /// assert!(issues[0].message.starts_with("unknown kind `influx`"));
+    /// assert!(issues[0].message.contains("use the_crate as _;"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Each kind that is missing, with what to do about a crate that was not linked.
+    pub fn require(&self, kinds: &[&str]) -> Result<(), Vec<Issue>> {
+        let missing = |kind: &&str| {
+            let issue = self.get(kind).err()?;
+            let message = format!("{}; {NOT_LINKED}", issue.message);
+            Some(Issue { message, ..issue })
+        };
+        let issues: Vec<Issue> = kinds.iter().filter_map(missing).collect();
+        if issues.is_empty() { Ok(()) } else { Err(issues) }
+    }
 }
+
+/// Why a kind may be missing although its crate was written down.
+const NOT_LINKED: &str = "a crate that no code names is not linked: put it below [dependencies] of the \
+                          program's Cargo.toml and write `use the_crate as _;` in the program";
 
 /// Registers a kind of sink at link time.
 ///
