@@ -208,3 +208,38 @@ macro_rules! register_sink {
         };
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> Registry {
+        let file = SinkDescriptor {
+            kind: "file",
+            summary: "For tests",
+            crate_name: "test",
+            crate_version: "1.0.0",
+            abi: ABI,
+            sample: "",
+            parse: |_| Err(Issue::new("", "never parsed")),
+        };
+        Registry::default().with(file).unwrap()
+    }
+
+    #[test]
+    fn kinds_that_are_linked_satisfy_a_requirement() {
+        assert_eq!(registry().require(&["file"]), Ok(()));
+        assert_eq!(registry().require(&[]), Ok(()));
+    }
+
+    #[test]
+    fn every_missing_kind_is_named_with_the_forgotten_line() {
+        let issues = registry().require(&["influx", "file", "fill"]).unwrap_err();
+        let [influx, fill] = &issues[..] else { panic!("{issues:?}") };
+        for (issue, part) in [(influx, "`influx`"), (fill, "did you mean `file`?")] {
+            assert!(issue.message.contains(part), "{issue}");
+            assert!(issue.message.contains("(linked kinds: file)"), "{issue}");
+            assert!(issue.message.contains("`use the_crate as _;`"), "{issue}");
+        }
+    }
+}
