@@ -161,7 +161,7 @@ fn a_probe_of_a_path_that_cannot_exist_fails_with_class_and_message() {
     let place = Place::new();
     fs::write(place.work().join("regular"), "").unwrap();
     let sinks = "sinks:
-  history: { type: sqlite, settings: { path: regular/history.db } }
+  history: { type: sqlite, settings: { path: regular/deep/history.db } }
   nothing: { type: \"null\" }
 ";
     let config = place.write("sinks.yaml", sinks);
@@ -182,7 +182,7 @@ fn a_probe_of_a_path_that_cannot_exist_fails_with_class_and_message() {
 fn the_doctor_finds_no_error_in_the_program_itself() {
     let place = Place::new();
     let text = place.run("sinks doctor", &place.path("")).success().out;
-    assert!(text.lines().last().unwrap().starts_with("0 errors, "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("errors: 0, "), "{text}");
     let report = place.run("sinks doctor --json", &place.path("")).success().json();
     let found = findings(&report);
     for kind in kinds(&place) {

@@ -125,9 +125,9 @@ impl Registry {
     ///
     /// ```
     /// let registry = wanctl_sink::Registry::linked().unwrap();
-    /// // This program says `use my_influx_sink as _;` nowhere, so it does not have the kind.
-    /// let issues = registry.require(&["influx"]).unwrap_err();
-    /// assert!(issues[0].message.starts_with("unknown kind `influx`"));
+    /// // This program says `use my_kafka_sink as _;` nowhere, so it does not have the kind.
+    /// let issues = registry.require(&["kafka"]).unwrap_err();
+    /// assert!(issues[0].message.starts_with("unknown kind `kafka`"));
     /// assert!(issues[0].message.contains("use the_crate as _;"));
     /// ```
     ///

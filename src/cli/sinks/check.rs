@@ -13,8 +13,8 @@ use crate::sink::Registry;
 /// Arguments of `wanctl sinks check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A file may be a configuration or just a `sinks` section. Nothing is opened, created or contacted. Exit code 0
-when the sinks can run together, 1 when not.
+A file may be a configuration or just a `sinks` section. Nothing is opened, created or contacted.
+Exit code 0 when the sinks can run together, 1 when not.
 
 Examples:
   wanctl sinks check /etc/wanctl/cable.yaml

@@ -18,8 +18,8 @@ use crate::sink::{ABI, Issue, Registry, catalogue, conflicts};
 /// Arguments of `wanctl sinks doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without files it looks at this program and this machine; with files also at the sinks in them. Run it as the
-user who runs wanctl. Exit code 0 when there is no error, 1 when there is.
+Without files it looks at this program and this machine; with files also at the sinks in them.
+Run it as the user who runs wanctl. Exit code 0 when there is no error, 1 when there is.
 
 Examples:
   wanctl sinks doctor
@@ -203,7 +203,7 @@ fn report(findings: &[Finding], as_json: bool, out: &mut dyn Write) -> anyhow::R
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    writeln!(out, "{} errors, {} warnings", count(Level::Error), count(Level::Warning))?;
+    writeln!(out, "errors: {}, warnings: {}", count(Level::Error), count(Level::Warning))?;
     Ok(())
 }
 

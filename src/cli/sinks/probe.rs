@@ -24,9 +24,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Arguments of `wanctl sinks probe`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-No data is written. Opening does what it does at a start: it creates folders and files that are not there (an
-empty database, for one), which is said, and a damaged database may be moved aside. Disabled sinks are left
-alone. Exit code 0 when all answer, 1 when one does not.
+No data is written. Opening does what it does at a start: it creates folders and files that are
+not there (an empty database, for one), which is said, and a damaged database may be moved aside.
+Disabled sinks are left alone. Exit code 0 when all answer, 1 when one does not.
 
 Examples:
   wanctl sinks probe /etc/wanctl/cable.yaml
@@ -139,4 +139,53 @@ fn json(spec: &SinkSpec, probed: &Probed) -> Value {
 
 fn class(class: FaultClass) -> String {
     format!("{class:?}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+    use crate::sink::SinkWriter;
+
+    /// Opens never, or with a panic.
+    #[derive(Clone, Debug)]
+    enum Broken {
+        Hangs(Arc<Barrier>),
+        Panics,
+    }
+
+    impl SinkConfig for Broken {
+        fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+            match self {
+                Broken::Hangs(until) => until.wait(),
+                Broken::Panics => panic!("broken"),
+            };
+            Err(SinkError::new(FaultClass::Transient, "hangs no longer"))
+        }
+    }
+
+    fn answer(config: Broken, timeout: Duration) -> SinkError {
+        let spec = SinkSpec::new("broken", "test", Box::new(config));
+        let deadline = Deadline::after(timeout);
+        let answer = start(&spec, deadline).unwrap();
+        wait(&answer, deadline, timeout).result.unwrap_err()
+    }
+
+    #[test]
+    fn a_sink_that_hangs_is_given_up_at_the_deadline() {
+        let end = Arc::new(Barrier::new(2));
+        let error = answer(Broken::Hangs(Arc::clone(&end)), Duration::ZERO);
+        end.wait();
+        assert_eq!(
+            (class(error.class), error.message),
+            ("cancelled".into(), "no answer within 0ns".into())
+        );
+    }
+
+    #[test]
+    fn a_sink_that_panics_is_reported_as_a_bug_of_its_own() {
+        let error = answer(Broken::Panics, Duration::from_secs(60));
+        assert_eq!((class(error.class), error.message), ("bug".into(), "the sink panicked".into()));
+    }
 }
