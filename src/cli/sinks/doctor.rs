@@ -113,7 +113,7 @@ fn icmp() -> Finding {
         return Finding::new(Level::Ok, "measuring", message.to_owned(), "");
     }
     let message = "ICMP is not permitted: what is recorded are TCP connect times, which include the \
-                   other host's time to accept";
+                   other host's time to accept; a file that switches those off does not start";
     let remedy = "setcap cap_net_raw+ep on the program, AmbientCapabilities=CAP_NET_RAW in its systemd \
                   unit, or sysctl net.ipv4.ping_group_range=\"0 2147483647\"";
     Finding::new(Level::Warning, "measuring", message.to_owned(), remedy)
