@@ -13,5 +13,6 @@ mod run;
 mod secrets;
 mod sharing;
 mod sinks;
+mod sinks_command;
 mod stopping;
 mod support;

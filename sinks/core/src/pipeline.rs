@@ -77,11 +77,11 @@ impl Pipeline {
     /// sinks on one file or port, two sinks of one name, destinations that can't work (unless the
     /// sink's `startup` says otherwise). Nothing runs then.
     pub fn start(specs: Vec<SinkSpec>, options: PipelineOptions) -> Result<Self, Vec<Issue>> {
-        let specs: Vec<SinkSpec> = specs.into_iter().filter(|spec| spec.enabled).collect();
-        let mut issues = check(&specs);
+        let mut issues = Self::check(&specs);
         if !issues.is_empty() {
             return Err(issues);
         }
+        let specs: Vec<SinkSpec> = specs.into_iter().filter(|spec| spec.enabled).collect();
         let startups: Vec<Startup> = specs.iter().map(|spec| spec.startup).collect();
         let mut sinks = Vec::with_capacity(specs.len());
         for spec in specs {
@@ -105,6 +105,33 @@ impl Pipeline {
             sinks.iter().map(|sink| Box::new(Queued(Arc::clone(&sink.queue))) as Box<_>).collect();
         let pipeline = Pipeline { sinks, handle: Fanout::new(handles) };
         if issues.is_empty() { Ok(pipeline) } else { Err(issues) }
+    }
+
+    /// Everything wrong with the enabled ones of these sinks that can be told without opening them, as
+    /// [`start`](Self::start) says it: settings that don't check, two sinks of one name or on one resource.
+    ///
+    /// Follows symbolic links of folders; opens and creates nothing.
+    pub fn check(specs: &[SinkSpec]) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        let mut names: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut claims: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
+        for spec in specs.iter().filter(|spec| spec.enabled) {
+            let path = format!("sinks.{}", spec.name);
+            if names.insert(&spec.name, ()).is_some() {
+                issues.push(Issue::new(&path, "two sinks have this name"));
+            }
+            let settings = format!("{path}.settings");
+            issues.extend(spec.config.check().into_iter().map(|issue| issue.below(&settings)));
+            for claim in spec.config.claims().into_iter().map(Resource::followed) {
+                if let Some(other) = claims.get(&claim) {
+                    let message = format!("{claim} is already taken by sinks.{}", other.name);
+                    issues.push(Issue::new(&path, message));
+                } else {
+                    claims.insert(claim, spec);
+                }
+            }
+        }
+        issues
     }
 
     /// A handle to all sinks, for a controller to hold.
@@ -206,28 +233,4 @@ impl RunningSink {
             thread.thread().unpark();
         }
     }
-}
-
-/// Everything wrong with these sinks that can be told without opening them.
-fn check(specs: &[SinkSpec]) -> Vec<Issue> {
-    let mut issues = Vec::new();
-    let mut names: BTreeMap<&str, ()> = BTreeMap::new();
-    let mut claims: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
-    for spec in specs {
-        let path = format!("sinks.{}", spec.name);
-        if names.insert(&spec.name, ()).is_some() {
-            issues.push(Issue::new(&path, "two sinks have this name"));
-        }
-        let settings = format!("{path}.settings");
-        issues.extend(spec.config.check().into_iter().map(|issue| issue.below(&settings)));
-        for claim in spec.config.claims().into_iter().map(Resource::followed) {
-            if let Some(other) = claims.get(&claim) {
-                let message = format!("{claim} is already taken by sinks.{}", other.name);
-                issues.push(Issue::new(&path, message));
-            } else {
-                claims.insert(claim, spec);
-            }
-        }
-    }
-    issues
 }

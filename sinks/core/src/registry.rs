@@ -120,7 +120,34 @@ impl Registry {
             Issue::new("", format!("{message} (linked kinds: {})", known.join(", ")))
         })
     }
+
+    /// Whether this program has all these kinds, for a program to ask when it starts.
+    ///
+    /// ```
+    /// let registry = wanctl_sink::Registry::linked().unwrap();
+    /// // This program says `use my_kafka_sink as _;` nowhere, so it does not have the kind.
+    /// let issues = registry.require(&["kafka"]).unwrap_err();
+    /// assert!(issues[0].message.starts_with("unknown kind `kafka`"));
+    /// assert!(issues[0].message.contains("use the_crate as _;"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Each kind that is missing, with what to do about a crate that was not linked.
+    pub fn require(&self, kinds: &[&str]) -> Result<(), Vec<Issue>> {
+        let missing = |kind: &&str| {
+            let issue = self.get(kind).err()?;
+            let message = format!("{}; {NOT_LINKED}", issue.message);
+            Some(Issue { message, ..issue })
+        };
+        let issues: Vec<Issue> = kinds.iter().filter_map(missing).collect();
+        if issues.is_empty() { Ok(()) } else { Err(issues) }
+    }
 }
+
+/// Why a kind may be missing although its crate was written down.
+const NOT_LINKED: &str = "a crate that no code names is not linked: put it below [dependencies] of the \
+                          program's Cargo.toml and write `use the_crate as _;` in the program";
 
 /// Registers a kind of sink at link time.
 ///
@@ -180,4 +207,39 @@ macro_rules! register_sink {
             }
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> Registry {
+        let file = SinkDescriptor {
+            kind: "file",
+            summary: "For tests",
+            crate_name: "test",
+            crate_version: "1.0.0",
+            abi: ABI,
+            sample: "",
+            parse: |_| Err(Issue::new("", "never parsed")),
+        };
+        Registry::default().with(file).unwrap()
+    }
+
+    #[test]
+    fn kinds_that_are_linked_satisfy_a_requirement() {
+        assert_eq!(registry().require(&["file"]), Ok(()));
+        assert_eq!(registry().require(&[]), Ok(()));
+    }
+
+    #[test]
+    fn every_missing_kind_is_named_with_the_forgotten_line() {
+        let issues = registry().require(&["influx", "file", "fill"]).unwrap_err();
+        let [influx, fill] = &issues[..] else { panic!("{issues:?}") };
+        for (issue, part) in [(influx, "`influx`"), (fill, "did you mean `file`?")] {
+            assert!(issue.message.contains(part), "{issue}");
+            assert!(issue.message.contains("(linked kinds: file)"), "{issue}");
+            assert!(issue.message.contains("`use the_crate as _;`"), "{issue}");
+        }
+    }
 }
