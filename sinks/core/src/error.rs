@@ -60,6 +60,7 @@ impl SinkError {
             Kind::PermissionDenied
             | Kind::NotFound
             | Kind::NotADirectory
+            | Kind::AlreadyExists
             | Kind::IsADirectory
             | Kind::InvalidInput
             | Kind::InvalidFilename
