@@ -82,6 +82,6 @@ fn a_port_in_use_stops_the_start_and_is_named() {
     let sinks = format!("sinks: {{ p: {{ type: prometheus, settings: {{ port: {port} }} }} }}");
     let config = place.write("wan.yaml", &format!("{BOTH}{sinks}\n"));
     let run = place.run("run --config {} --duration 1s", &config).failure();
-    let message = format!("can't listen on 127.0.0.1:{port}: another program listens there");
+    let message = format!("can't listen on 127.0.0.1:{port}: the port is in use already");
     assert!(run.err.contains(&message), "{}", run.err);
 }

@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn the_text_format_is_complete_and_escaped() {
-        check(Format::Text, expect![[r##"
+        check(
+            Format::Text,
+            expect![[r##"
             # HELP wanctl_test_rtt_ms Round-trip "time" \\ in\ntwo lines
             # TYPE wanctl_test_rtt_ms gauge
             wanctl_test_rtt_ms{wan="wan\\1\n\"",source="test"} 23.41
@@ -163,12 +165,15 @@ mod tests {
             # TYPE wanctl_test_mbps gauge
             wanctl_test_mbps{wan="a"} 0.30000000000000004
             wanctl_test_mbps{wan="b"} 2
-        "##]]);
+        "##]],
+        );
     }
 
     #[test]
     fn openmetrics_has_units_that_names_end_in_and_an_end() {
-        check(Format::OpenMetrics, expect![[r##"
+        check(
+            Format::OpenMetrics,
+            expect![[r##"
             # HELP wanctl_test_rtt_ms Round-trip \"time\" \\ in\ntwo lines
             # TYPE wanctl_test_rtt_ms gauge
             # UNIT wanctl_test_rtt_ms ms
@@ -178,7 +183,8 @@ mod tests {
             wanctl_test_mbps{wan="a"} 0.30000000000000004
             wanctl_test_mbps{wan="b"} 2
             # EOF
-        "##]]);
+        "##]],
+        );
     }
 
     #[test]

@@ -16,8 +16,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::http::LONGEST_HEAD;
 
-/// Further clients wait in the system's queue.
-const CONNECTIONS: usize = 16;
+/// How many clients are served at once. Further ones wait in the system's queue.
+pub(crate) const CONNECTIONS: usize = 16;
 /// How long a client may take to send its request, to read the answer, and to hang up.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much is read at once of what nobody asked for.

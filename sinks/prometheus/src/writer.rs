@@ -32,7 +32,7 @@ impl PrometheusWriter {
             .and_then(|listener| PrometheusWriter::serve(listener, config.max_series))
             .map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => {
-                    let message = format!("{doing}: another program listens there");
+                    let message = format!("{doing}: the port is in use already");
                     SinkError::new(FaultClass::Config, message).caused_by(error)
                 }
                 _ => SinkError::io(&doing, error),
