@@ -3,5 +3,6 @@
 use wanctl_sink_file as _;
 use wanctl_sink_memory as _;
 use wanctl_sink_null as _;
+use wanctl_sink_prometheus as _;
 #[cfg(feature = "sqlite")]
 use wanctl_sink_sqlite as _;

@@ -6,6 +6,7 @@ mod check;
 mod history;
 mod locker;
 mod privilege;
+mod prometheus;
 mod reading;
 mod recording;
 mod rows;
