@@ -212,7 +212,7 @@ impl FileConfig {
 /// # Errors
 ///
 /// Everything that is wrong with any of the files, those that cannot be read included, and what does not fit
-/// together, as [`combine`] says.
+/// together, as [`combine()`] says.
 pub fn load(files: &[PathBuf], registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut configs = Vec::new();
     let mut outlines = Vec::new();
