@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod formats;
+mod rotation;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +30,10 @@ static STATE: Metric = Metric { name: "wanctl_test_state", unit: Unit::None, ..R
 const AT: Timestamp = Timestamp { unix_nanos: 1_769_300_027_050_000_000, mono_nanos: 0 };
 
 fn open(path: &Path) -> Box<dyn SinkWriter> {
-    let config = FileConfig::new(path);
+    open_as(&FileConfig::new(path))
+}
+
+fn open_as(config: &FileConfig) -> Box<dyn SinkWriter> {
     config.open(&OpenContext { sink: "trace".into() }).unwrap()
 }
 
@@ -37,8 +43,12 @@ fn soon() -> Deadline {
 
 /// One row of `value` without labels.
 fn row(value: f64) -> Item {
+    row_at(AT, value)
+}
+
+fn row_at(at: Timestamp, value: f64) -> Item {
     let schema = Schema::new(vec![Series::new(&RTT, "wan1", "test")]).unwrap();
-    let mut frame = Frame::new(AT, &schema);
+    let mut frame = Frame::new(at, &schema);
     frame.push(0, value);
     Item::Frame(Arc::new(frame))
 }
