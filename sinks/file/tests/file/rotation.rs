@@ -227,7 +227,6 @@ fn half_a_compressed_file_is_removed_at_the_start_and_made_again() {
     fs::write(numbered(&path, "1.gz.tmp"), "half").unwrap();
     let mut writer = open_as(&config(&path, 1_000_000, 3, Compress::Gzip));
     assert_eq!(suffixes(&path), ["", ".1"]);
-    // One call starts and, for a small file, one more finds its end.
     write_each(&mut *writer, 1..3);
     assert_eq!(suffixes(&path), ["", ".1.gz"]);
     assert_eq!(all_values(&path), numbers(0..3));
@@ -293,17 +292,13 @@ fn what_is_not_compressed_at_the_end_is_compressed_after_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
     let rows = long_file(&path);
-    let config = config(&path, 1000, 3, Compress::Gzip);
-    let mut writer = open_as(&config);
+    let mut writer = open_as(&config(&path, 1000, 3, Compress::Gzip));
     write_each(&mut *writer, rows..rows + 1);
     writer.close(super::soon()).unwrap();
     drop(writer);
     assert_eq!(suffixes(&path), ["", ".1"]);
-    let mut writer = open_as(&FileConfig { rotate: config.rotate, ..FileConfig::new(&path) });
-    write_each(&mut *writer, rows + 1..rows + 3);
-    drop(writer);
-    let mut writer = open_as(&self::config(&path, 1_000_000_000, 3, Compress::Gzip));
-    write_each(&mut *writer, rows + 3..rows + 20);
+    let mut writer = open_as(&config(&path, 1_000_000_000, 3, Compress::Gzip));
+    write_each(&mut *writer, rows + 1..rows + 20);
     assert_eq!(suffixes(&path), ["", ".1.gz"]);
     assert_eq!(all_values(&path), numbers(0..rows + 20));
 }
@@ -342,7 +337,7 @@ fn every_policy_of_fsync_writes_every_row() {
 
 #[test]
 fn a_file_that_cannot_be_synced_says_so_only_when_it_is_to_be_synced() {
-    // A terminal-like device takes writes and refuses to be synced.
+    // This device takes writes and refuses to be synced.
     let path = Path::new("/dev/null");
     let refuses = |fsync| {
         let mut writer = open_as(&FileConfig { fsync, ..FileConfig::new(path) });
