@@ -267,10 +267,14 @@ fn a_long_file_is_compressed_over_several_calls_and_may_be_moved_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
     let rows = long_file(&path);
-    let mut writer = open_as(&config(&path, 1000, 20, Compress::Gzip));
-    write_each(&mut *writer, rows..rows + 1);
-    assert_eq!(suffixes(&path), ["", ".1", ".1.gz.tmp"], "one call doesn't do it all");
-    write_each(&mut *writer, rows + 1..rows + 60);
+    let mut writer = open_as(&config(&path, 1, 100, Compress::Gzip));
+    write_each(&mut *writer, rows..rows + 2);
+    let meanwhile = ["", ".1", ".1.gz.tmp", ".2"];
+    assert_eq!(suffixes(&path), meanwhile, "it has moved, and two calls don't do it all");
+    write_each(&mut *writer, rows + 2..rows + 30);
+    drop(writer);
+    // Without more rotations everything that waits has its turn.
+    write_each(&mut *open_as(&config(&path, 1_000_000, 100, Compress::Gzip)), rows + 30..rows + 60);
     let files = suffixes(&path);
     assert!(files.iter().all(|file| file.is_empty() || file.ends_with(".gz")), "{files:?}");
     assert_eq!(all_values(&path), numbers(0..rows + 60));
