@@ -125,7 +125,8 @@ fn an_unknown_kind_of_sink_is_a_mistake_that_names_the_known_kinds() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}sinks: {{ a: {{ type: sqlit }} }}\n"));
     let check = place.run("check {}", &config).failure();
-    for part in ["sinks.a.type", "did you mean `sqlite`?", "file, memory, null, prometheus, sqlite"]
+    for part in
+        ["sinks.a.type", "did you mean `sqlite`?", "file, log, memory, null, prometheus, sqlite"]
     {
         assert!(check.out.contains(part), "{}", check.out);
     }

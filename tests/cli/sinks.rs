@@ -80,7 +80,7 @@ fn an_unknown_kind_names_the_known_ones() {
     let place = Place::new();
     let run = run(&place, "sinks: { a: { type: nope } }").failure();
     assert!(run.err.contains("sinks.a.type: unknown kind `nope`"), "{}", run.err);
-    assert!(run.err.contains("file, memory, null, prometheus, sqlite"), "{}", run.err);
+    assert!(run.err.contains("file, log, memory, null, prometheus, sqlite"), "{}", run.err);
     assert!(place.files().is_empty());
 }
 

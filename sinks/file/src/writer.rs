@@ -1,46 +1,133 @@
-//! The open file: whole batches or nothing, and a new file where the old one went away.
+//! The open file: whole batches or nothing, a new file where the old one went away, and when it is time
+//! for a new one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use wanctl_sink::{Batch, Deadline, FaultClass, SinkError, SinkWriter, Written};
 
-use crate::line;
+use crate::rotated::Rotated;
+use crate::{FileConfig, Format, Fsync};
+
+/// How much of a file is searched for the time of its first row.
+const HEAD: u64 = 64 * 1024;
 
 /// Appends batches to the file at a path.
 pub(crate) struct FileWriter {
-    path: PathBuf,
+    config: FileConfig,
+    /// The sink's name, for messages.
+    sink: String,
     /// `None` when the file must be opened before the next use.
-    file: Option<File>,
+    file: Option<OpenFile>,
+    /// `None` when files are not rotated.
+    rotated: Option<Rotated>,
+    /// When the last batch that was made safe began, in nanoseconds since 1970; `None` before the first.
+    synced: Option<i64>,
     /// The lines of the batch at hand, kept for its capacity.
     buffer: Vec<u8>,
 }
 
 impl FileWriter {
     /// Opens or creates the file, and the folder it is in.
-    pub(crate) fn open(path: &Path) -> Result<Self, SinkError> {
-        let file = open(path).map_err(|error| failed("can't open", path, error))?;
-        Ok(FileWriter { path: path.to_owned(), file: Some(file), buffer: Vec::new() })
+    pub(crate) fn open(config: &FileConfig, sink: &str) -> Result<Self, SinkError> {
+        let path = &config.path;
+        let file = OpenFile::open(path, config.format)
+            .map_err(|error| failed("can't open", path, error))?;
+        let rotated = config.rotate.as_ref().map(|r| Rotated::open(path, r.keep, r.compress));
+        let rotated = rotated
+            .transpose()
+            .map_err(|error| failed("can't tidy up the rotated files of", path, error))?;
+        Ok(FileWriter {
+            config: config.clone(),
+            sink: sink.to_owned(),
+            file: Some(file),
+            rotated,
+            synced: None,
+            buffer: Vec::new(),
+        })
     }
 
     /// The file that has this path now, opened again if it is another one than before.
-    fn file(&mut self) -> io::Result<&File> {
-        let current = self.file.take().filter(|file| is_at(file, &self.path));
-        let file = match current {
-            Some(file) => file,
-            None => open(&self.path)?,
+    fn current(&mut self) -> io::Result<OpenFile> {
+        let path = &self.config.path;
+        let Some(mut open) = self.file.take().filter(|open| is_at(&open.file, path)) else {
+            return OpenFile::open(path, self.config.format);
         };
-        Ok(self.file.insert(file))
+        let metadata = open.file.metadata()?;
+        if metadata.is_file() && metadata.len() == 0 {
+            // Others have emptied it, and it begins anew.
+            open.first = None;
+        }
+        Ok(open)
+    }
+
+    /// Puts lines whose first row is of the time `at` at the end of the file, or of a new one.
+    fn append(&mut self, lines: &[u8], at: i64) -> Result<(), SinkError> {
+        let path = self.config.path.clone();
+        let wrong = |error| failed("can't write to", &path, error);
+        let mut open = self.current().map_err(wrong)?;
+        if self.is_full(&open, lines.len(), at).map_err(wrong)? {
+            open = self.rotate(open).map_err(|error| failed("can't rotate", &path, error))?;
+        }
+        let sync = match self.config.fsync {
+            Fsync::Flush | Fsync::Never => false,
+            Fsync::Batch => true,
+            Fsync::Every(time) => self.synced.is_none_or(|synced| is_apart(synced, at, time)),
+        };
+        let format = self.config.format;
+        let begins = open.first.is_none();
+        append_or_nothing(&open.file, |mut file, length| {
+            if begins && length == 0 {
+                file.write_all(format.header().as_bytes())?;
+            }
+            file.write_all(lines)?;
+            if sync { file.sync_data() } else { Ok(()) }
+        })
+        .map_err(wrong)?;
+        if sync {
+            self.synced = Some(at);
+        }
+        // A clock that was set back must not keep a file for as long as it was ahead.
+        open.first = Some(open.first.map_or(at, |first| first.min(at)));
+        self.file = Some(open);
+        Ok(())
+    }
+
+    /// Whether the next lines belong into a new file.
+    fn is_full(&self, open: &OpenFile, lines: usize, at: i64) -> io::Result<bool> {
+        let Some(rotate) = &self.config.rotate else { return Ok(false) };
+        let metadata = open.file.metadata()?;
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(false);
+        }
+        let length = metadata.len().saturating_add(lines as u64);
+        let too_long = rotate.max_bytes.is_some_and(|most| most < length);
+        let too_old = rotate
+            .max_age
+            .zip(open.first)
+            .is_some_and(|(most, first)| first < at && is_apart(first, at, most));
+        Ok(too_long || too_old)
+    }
+
+    /// Moves the file away and begins a new one.
+    fn rotate(&mut self, full: OpenFile) -> io::Result<OpenFile> {
+        if self.config.fsync != Fsync::Never {
+            // A flush reaches the new file only.
+            full.file.sync_data()?;
+        }
+        if let Some(rotated) = &mut self.rotated {
+            rotated.take()?;
+        }
+        OpenFile::open(&self.config.path, self.config.format)
     }
 }
 
 impl SinkWriter for FileWriter {
     fn write(&mut self, batch: &Batch<'_>, deadline: Deadline) -> Written {
-        if batch.is_empty() {
-            return Written::All;
-        }
+        let Some(first) = batch.rows().next() else { return Written::All };
         if deadline.is_over() {
             return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
         }
@@ -48,68 +135,121 @@ impl SinkWriter for FileWriter {
         lines.clear();
         let mut rejected = Vec::new();
         for (position, row) in batch.rows().enumerate() {
-            if let Err(error) = line::append(&mut lines, &row) {
+            if let Err(error) = self.config.format.append(&mut lines, &row) {
                 rejected.push((position, error.to_string()));
             }
         }
+        // A failure leaves the file to be opened again, which mends a line that could not be taken back.
         let appended =
-            self.file().and_then(|file| append_or_nothing(file, |mut file| file.write_all(&lines)));
+            if lines.is_empty() { Ok(()) } else { self.append(&lines, first.at.unix_nanos) };
         self.buffer = lines;
-        match appended {
-            Ok(()) if rejected.is_empty() => Written::All,
-            Ok(()) => Written::Rejected(rejected),
-            Err(error) => {
-                // Opening it again ends a line that could not be taken back.
-                self.file = None;
-                Written::Failed(failed("can't write to", &self.path, error))
-            }
+        if let Err(error) = appended {
+            return Written::Failed(error);
         }
+        // The rows are there; what happens to older ones must not bring them again.
+        if let Some(Err(error)) = self.rotated.as_mut().map(|r| r.compress_some(deadline)) {
+            tracing::warn!(sink = self.sink, %error, "A rotated file could not be compressed.");
+        }
+        if rejected.is_empty() { Written::All } else { Written::Rejected(rejected) }
     }
 
     fn flush(&mut self, _: Deadline) -> Result<(), SinkError> {
         match &self.file {
-            Some(file) => {
-                file.sync_data().map_err(|error| failed("can't write to disk", &self.path, error))
-            }
-            None => Ok(()),
+            Some(open) if self.config.fsync != Fsync::Never => open
+                .file
+                .sync_data()
+                .map_err(|error| failed("can't write to disk", &self.config.path, error)),
+            _ => Ok(()),
         }
     }
 
     fn probe(&mut self, _: Deadline) -> Result<(), SinkError> {
-        self.file().map(drop).map_err(|error| failed("can't open", &self.path, error))
+        let open =
+            self.current().map_err(|error| failed("can't open", &self.config.path, error))?;
+        self.file = Some(open);
+        Ok(())
     }
 }
 
-/// Lets `write` append to the file. If it fails half way, the file is cut back to what it was.
-fn append_or_nothing(file: &File, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+/// A file open for appending.
+struct OpenFile {
+    file: File,
+    /// The time of its first row in nanoseconds since 1970, where known.
+    first: Option<i64>,
+}
+
+impl OpenFile {
+    /// Opens or creates the file, and mends a line that a crash left torn.
+    fn open(path: &Path, format: Format) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file =
+            OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(OpenFile { file, first: None });
+        }
+        mend(&mut file, metadata.len(), format)?;
+        let first = first_time(&mut file, format)?;
+        Ok(OpenFile { file, first })
+    }
+}
+
+/// Ends a torn last line, or takes it away where its beginning could pass for a whole line.
+fn mend(file: &mut File, length: u64, format: Format) -> io::Result<()> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" {
+        return Ok(());
+    }
+    if !format.torn_lines_mislead() {
+        return file.write_all(b"\n");
+    }
+    let mut block = Vec::new();
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(HEAD);
+        block.clear();
+        file.seek(SeekFrom::Start(start))?;
+        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
+        if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {
+            return file.set_len(start + position as u64 + 1);
+        }
+        end = start;
+    }
+    file.set_len(0)
+}
+
+/// The time of the first row at the beginning of a file.
+fn first_time(file: &mut File, format: Format) -> io::Result<Option<i64>> {
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    Read::by_ref(file).take(HEAD).read_to_end(&mut head)?;
+    Ok(String::from_utf8_lossy(&head).lines().find_map(|line| format.time_of(line)))
+}
+
+/// Lets `write` append to the file, whose length it is told. If it fails half way, the file is cut back
+/// to what it was.
+fn append_or_nothing(
+    file: &File,
+    write: impl FnOnce(&File, u64) -> io::Result<()>,
+) -> io::Result<()> {
     let length = file.metadata()?.len();
-    write(file).inspect_err(|_| {
+    write(file, length).inspect_err(|_| {
         // The failure that matters is that of the write.
         let _ = file.set_len(length);
     })
 }
 
-/// Opens the file for appending, and ends a line that a crash left torn.
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file =
-        OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.len() > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
+/// Whether two times are at least this far apart, either way.
+fn is_apart(one: i64, other: i64, time: Duration) -> bool {
+    time.as_nanos() <= u128::from(one.abs_diff(other))
 }
 
 /// Whether the open file is still the one that has this path.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
         _ => false,
@@ -129,8 +269,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");
         fs::write(&path, "one\n").unwrap();
-        let file = open(&path).unwrap();
-        let error = append_or_nothing(&file, |mut file| {
+        let open = OpenFile::open(&path, Format::Jsonl).unwrap();
+        let error = append_or_nothing(&open.file, |mut file, length| {
+            assert_eq!(length, 4);
             file.write_all(b"tw")?;
             Err(io::ErrorKind::StorageFull.into())
         });

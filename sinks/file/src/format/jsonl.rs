@@ -1,26 +1,16 @@
 //! One row as one line of JSON. The names are those of the columns of the `metrics` relation.
 
+use std::borrow::Cow;
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wanctl_sink::Row;
 
-/// Appends the line of a row to `buffer`, line feed included.
-///
-/// # Errors
-///
-/// A row whose labels are not JSON, or whose value is not a number.
-pub(crate) fn append(buffer: &mut Vec<u8>, row: &Row<'_>) -> io::Result<()> {
-    if !row.value.is_finite() {
-        return Err(io::Error::other(format!("{} is not a number JSON knows", row.value)));
-    }
+pub(super) fn append(buffer: &mut Vec<u8>, row: &Row<'_>) -> io::Result<()> {
     let labels = row.label_text();
     let line = Line {
-        time: format!(
-            "{:.6}",
-            jiff::Timestamp::from_nanosecond(row.at.unix_nanos.into()).map_err(io::Error::other)?
-        ),
+        time: super::time_text(row)?,
         timestamp: row.at.unix_seconds(),
         wan_name: row.wan(),
         metric_name: row.metric().name,
@@ -29,13 +19,18 @@ pub(crate) fn append(buffer: &mut Vec<u8>, row: &Row<'_>) -> io::Result<()> {
         labels: labels.as_deref().map(serde_json::from_str).transpose()?,
         unit: row.metric().unit.as_str(),
     };
-    let start = buffer.len();
-    if let Err(error) = serde_json::to_writer(&mut *buffer, &line) {
-        buffer.truncate(start);
-        return Err(error.into());
-    }
+    serde_json::to_writer(&mut *buffer, &line)?;
     buffer.push(b'\n');
     Ok(())
+}
+
+pub(super) fn time_of(line: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Time<'a> {
+        #[serde(borrow)]
+        time: Cow<'a, str>,
+    }
+    super::nanos(&serde_json::from_str::<Time<'_>>(line).ok()?.time)
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod formats;
+mod rotation;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use wanctl_sink::{
     Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Rollup, Schema,
     Series, SinkConfig, SinkWriter, Timestamp, Unit, Written,
 };
-use wanctl_sink_file::{FileConfig, Format};
+use wanctl_sink_file::FileConfig;
 
 static RTT: Metric = Metric {
     name: "wanctl_test_rtt_ms",
@@ -27,7 +30,10 @@ static STATE: Metric = Metric { name: "wanctl_test_state", unit: Unit::None, ..R
 const AT: Timestamp = Timestamp { unix_nanos: 1_769_300_027_050_000_000, mono_nanos: 0 };
 
 fn open(path: &Path) -> Box<dyn SinkWriter> {
-    let config = FileConfig { path: path.to_owned(), format: Format::Jsonl };
+    open_as(&FileConfig::new(path))
+}
+
+fn open_as(config: &FileConfig) -> Box<dyn SinkWriter> {
     config.open(&OpenContext { sink: "trace".into() }).unwrap()
 }
 
@@ -37,8 +43,12 @@ fn soon() -> Deadline {
 
 /// One row of `value` without labels.
 fn row(value: f64) -> Item {
+    row_at(AT, value)
+}
+
+fn row_at(at: Timestamp, value: f64) -> Item {
     let schema = Schema::new(vec![Series::new(&RTT, "wan1", "test")]).unwrap();
-    let mut frame = Frame::new(AT, &schema);
+    let mut frame = Frame::new(at, &schema);
     frame.push(0, value);
     Item::Frame(Arc::new(frame))
 }
@@ -160,7 +170,7 @@ fn a_full_disk_is_a_resource_fault_and_the_batch_is_kept() {
 #[test]
 fn a_path_that_is_a_folder_is_a_configuration_fault() {
     let folder = tempfile::tempdir().unwrap();
-    let config = FileConfig { path: folder.path().to_owned(), format: Format::Jsonl };
+    let config = FileConfig::new(folder.path());
     let error = config.open(&OpenContext { sink: "trace".into() }).err().unwrap();
     assert_eq!(error.class, FaultClass::Config, "{error}");
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
