@@ -54,7 +54,7 @@ fn a_signal_during_the_search_for_reflectors_stops_before_anything_is_controlled
     let place = Place::new();
     let silent =
         autorate().replace("127.0.0.1", "240.0.0.1").replace("local: true", "local: false");
-    let config = place.write("wan.yaml", &silent);
+    let config = place.write("wan.yaml", &format!("{silent}\nsinks: {{}}\n"));
     let daemon = place.start(place.command("run --config {} --log-format json", &config));
     wait_for_log(&place, "Looking for reflectors");
     daemon.signal("TERM");
