@@ -95,11 +95,9 @@ impl SinkConfig for FileConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use serde::Deserialize;
-    use wanctl_sink::{Registry, Settings};
+    use wanctl_sink::{Registry, Settings, SinkSpec};
 
     use super::*;
 
@@ -109,17 +107,10 @@ mod tests {
 
     #[test]
     fn the_kind_is_registered_and_its_sample_parses() {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Entry {
-            r#type: String,
-            settings: FileConfig,
-        }
         let registry = Registry::linked().unwrap();
-        let sample = Settings::from_yaml(registry.get("file").unwrap().sample).unwrap();
-        let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-        assert_eq!(entries["trace"].r#type, "file");
-        assert_eq!(entries["trace"].settings.check(), []);
+        let sample = registry.get("file").unwrap().sample;
+        let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+        assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("trace", "file"));
     }
 
     #[test]

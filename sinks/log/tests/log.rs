@@ -2,17 +2,15 @@
 
 #![cfg(test)]
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use wanctl_sink::{
     Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Registry, Rollup,
-    Schema, Series, Settings, SinkConfig, Timestamp, Unit, Written,
+    Schema, Series, Settings, SinkConfig, SinkSpec, Timestamp, Unit, Written,
 };
 use wanctl_sink_log::{Level, LogConfig, TARGET};
 
@@ -123,17 +121,11 @@ fn a_deadline_that_has_passed_keeps_the_batch() {
 
 #[test]
 fn the_kind_is_registered_and_its_sample_parses() {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Entry {
-        r#type: String,
-        settings: LogConfig,
-    }
     let registry = Registry::linked().unwrap();
-    let sample = Settings::from_yaml(registry.get("log").unwrap().sample).unwrap();
-    let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-    assert_eq!(entries["rows"].r#type, "log");
-    assert_eq!(entries["rows"].settings, LogConfig::default());
+    let sample = registry.get("log").unwrap().sample;
+    let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+    assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("rows", "log"));
+    assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", LogConfig::default()));
 }
 
 #[test]

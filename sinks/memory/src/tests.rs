@@ -1,9 +1,8 @@
 //! What is kept, in which order, and what goes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wanctl_sink::{Kind, Metric, Registry, Rollup, Schema, Series, Settings, Unit};
+use wanctl_sink::{Kind, Metric, Registry, Rollup, Schema, Series, Settings, SinkSpec, Unit};
 
 use super::*;
 
@@ -107,15 +106,9 @@ fn a_store_for_no_rows_is_an_issue() {
 
 #[test]
 fn the_kind_is_registered_and_its_sample_parses() {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Entry {
-        r#type: String,
-        settings: MemorySink,
-    }
     let registry = Registry::linked().unwrap();
-    let sample = Settings::from_yaml(registry.get("memory").unwrap().sample).unwrap();
-    let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-    assert_eq!(entries["buffer"].r#type, "memory");
-    assert_eq!(entries["buffer"].settings.capacity, MemorySink::default().capacity);
+    let sample = registry.get("memory").unwrap().sample;
+    let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+    assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("buffer", "memory"));
+    assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", MemorySink::default()));
 }

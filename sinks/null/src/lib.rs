@@ -68,21 +68,11 @@ impl MetricsSink for NullSink {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use wanctl_sink::{Item, Registry, Schema, Settings, Timestamp};
+    use wanctl_sink::{Item, Registry, Schema, Settings, SinkSpec, Timestamp};
 
     use super::*;
-
-    /// The part of an entry below `sinks:` that the sample uses.
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Entry {
-        r#type: String,
-        #[serde(default)]
-        settings: NullConfig,
-    }
 
     fn frame() -> Arc<Frame> {
         let schema = Schema::new(Vec::new()).unwrap();
@@ -92,10 +82,10 @@ mod tests {
     #[test]
     fn the_kind_is_registered_and_its_sample_parses() {
         let registry = Registry::linked().unwrap();
-        let sample = Settings::from_yaml(registry.get("null").unwrap().sample).unwrap();
-        let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-        assert_eq!(entries["nothing"].r#type, "null");
-        assert_eq!(entries["nothing"].settings, NullConfig {});
+        let sample = registry.get("null").unwrap().sample;
+        let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+        assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("nothing", "null"));
+        assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", NullConfig {}));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The sink over real sockets, and its settings.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use wanctl_sink::{
     Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Registry, Rollup,
-    Schema, Series, Settings, Timestamp, Unit, Written,
+    Schema, Series, Settings, SinkSpec, Timestamp, Unit, Written,
 };
 
 use super::*;
@@ -258,18 +257,11 @@ fn parse(text: &str) -> Result<PrometheusConfig, Issue> {
 
 #[test]
 fn the_kind_is_registered_and_its_sample_shows_the_defaults() {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Entry {
-        r#type: String,
-        settings: PrometheusConfig,
-    }
     let registry = Registry::linked().unwrap();
-    let sample = Settings::from_yaml(registry.get("prometheus").unwrap().sample).unwrap();
-    let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-    assert_eq!(entries["scrape"].r#type, "prometheus");
-    assert_eq!(entries["scrape"].settings, parse("").unwrap());
-    assert_eq!(entries["scrape"].settings.check(), []);
+    let sample = registry.get("prometheus").unwrap().sample;
+    let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+    assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("scrape", "prometheus"));
+    assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", PrometheusConfig::default()));
 }
 
 #[test]

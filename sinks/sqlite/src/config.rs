@@ -53,9 +53,7 @@ impl SinkConfig for SqliteConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use wanctl_sink::{Registry, Settings};
+    use wanctl_sink::{Registry, Settings, SinkSpec};
 
     use super::*;
 
@@ -65,17 +63,11 @@ mod tests {
 
     #[test]
     fn the_kind_is_registered_and_its_sample_shows_the_defaults() {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Entry {
-            r#type: String,
-            settings: SqliteConfig,
-        }
         let registry = Registry::linked().unwrap();
-        let sample = Settings::from_yaml(registry.get("sqlite").unwrap().sample).unwrap();
-        let entries: BTreeMap<String, Entry> = sample.parse().unwrap();
-        assert_eq!(entries["history"].r#type, "sqlite");
-        assert_eq!(entries["history"].settings, SqliteConfig::default());
+        let sample = registry.get("sqlite").unwrap().sample;
+        let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
+        assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("history", "sqlite"));
+        assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", SqliteConfig::default()));
         assert_eq!(SqliteConfig::default().check(), []);
     }
 
