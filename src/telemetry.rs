@@ -181,7 +181,7 @@ impl AutorateRecorder {
                 wan: Arc::clone(&self.wan),
                 source: Arc::clone(&self.source),
                 value: f64::from(transition.to.code()),
-                details: Box::new(ZoneChange { direction: direction.direction, transition }),
+                details: Arc::new(ZoneChange { direction: direction.direction, transition }),
             })
         })
     }
@@ -276,7 +276,7 @@ impl SteeringRecorder {
             wan: Arc::clone(&self.wan),
             source: Arc::clone(&self.source),
             value: enabled(transition.to),
-            details: Box::new(RouteChanged { states: Arc::clone(&self.states), transition }),
+            details: Arc::new(RouteChanged { states: Arc::clone(&self.states), transition }),
         }
     }
 }
@@ -332,6 +332,6 @@ pub fn record_config_snapshot(
         wan: wan.into(),
         source: source.into(),
         value: at.unix_seconds() as f64,
-        details: Box::new(labels),
+        details: Arc::new(labels),
     }))
 }

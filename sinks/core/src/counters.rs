@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) offered: AtomicU64,
+    pub(crate) filtered: AtomicU64,
+    pub(crate) expired: AtomicU64,
     pub(crate) evicted: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) rejected: AtomicU64,
@@ -34,6 +36,8 @@ impl Counters {
             name: name.to_owned(),
             kind: kind.to_owned(),
             offered: self.offered.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
+            expired: self.expired.load(Relaxed),
             evicted: self.evicted.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
@@ -50,7 +54,7 @@ impl Counters {
 /// What became of the rows offered to one sink.
 ///
 /// Once no emit or write is under way, the law of [`is_balanced`](Self::is_balanced) holds:
-/// `offered = evicted + delivered + rejected + quarantined + lost_at_shutdown + queued + in_flight`.
+/// `offered = filtered + evicted + expired + delivered + rejected + lost_at_shutdown + quarantined + queued + in_flight`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkStats {
     /// The sink's name in the configuration.
@@ -59,8 +63,12 @@ pub struct SinkStats {
     pub kind: String,
     /// Rows that controllers emitted.
     pub offered: u64,
+    /// Rows that `select` keeps from the sink.
+    pub filtered: u64,
     /// Rows that a full queue gave up.
     pub evicted: u64,
+    /// Rows that waited longer than `retry.max_age`.
+    pub expired: u64,
     /// Rows that are at the destination.
     pub delivered: u64,
     /// Rows that can't be recorded: not finite, refused by the destination, or for a sink that is off.
@@ -89,7 +97,9 @@ impl SinkStats {
     /// Whether every offered row is accounted for.
     pub fn is_balanced(&self) -> bool {
         self.offered
-            == self.evicted
+            == self.filtered
+                + self.evicted
+                + self.expired
                 + self.delivered
                 + self.rejected
                 + self.quarantined

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{Metric, Timestamp};
 
 /// A transition or a snapshot. It is a row like any other, with labels of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// When it happened.
     pub at: Timestamp,
@@ -25,7 +25,7 @@ pub struct Event {
     /// The row's value, in the metric's unit.
     pub value: f64,
     /// What happened.
-    pub details: Box<dyn Details>,
+    pub details: Arc<dyn Details>,
 }
 
 impl Event {

@@ -306,6 +306,15 @@ impl Running {
                 }
                 self.delivered(portion, rejected.len());
             }
+            Ok(Written::TooLarge) => {
+                if portion > 1 {
+                    self.again = true;
+                    self.portion = portion / 2;
+                } else {
+                    let rows = self.pending.first().map_or(0, Item::rows);
+                    self.delivered(portion, rows);
+                }
+            }
             Ok(Written::Failed(error)) => {
                 if matches!(error.class, FaultClass::Corrupt | FaultClass::Bug | FaultClass::Config)
                 {

@@ -61,6 +61,9 @@ pub enum Written {
     All,
     /// These rows the destination will never take (position in [`Batch::rows`], why); all others are there.
     Rejected(Vec<(usize, String)>),
+    /// The destination takes no batch as large as this one. Nothing of it is there; it comes again in
+    /// halves, and a row that is too large alone is rejected.
+    TooLarge,
     /// Nothing can be said to be there; the batch is kept and comes again.
     Failed(SinkError),
 }

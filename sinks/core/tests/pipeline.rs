@@ -143,7 +143,7 @@ fn event(value: f64) -> Arc<Event> {
         wan: "wan1".into(),
         source: "test".into(),
         value,
-        details: Box::new(serde_json::Map::new()),
+        details: Arc::new(serde_json::Map::new()),
     })
 }
 

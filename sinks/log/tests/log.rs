@@ -51,7 +51,7 @@ fn items() -> [Item; 2] {
         wan: "wan2".into(),
         source: "test".into(),
         value: 3.0,
-        details: Box::new(json!({ "reason": "a\n\"b\"" }).as_object().unwrap().clone()),
+        details: Arc::new(json!({ "reason": "a\n\"b\"" }).as_object().unwrap().clone()),
     };
     [Item::Frame(Arc::new(frame)), Item::Event(Arc::new(event))]
 }

@@ -44,7 +44,7 @@ fn records_carry_everything_in_the_order_of_arrival() {
         wan: "wan2".into(),
         source: "test".into(),
         value: 9.0,
-        details: Box::new(serde_json_map("reason", "congested")),
+        details: Arc::new(serde_json_map("reason", "congested")),
     };
     assert_eq!(sink.event(&Arc::new(event)), Admission::Queued);
 

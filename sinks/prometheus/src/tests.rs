@@ -87,7 +87,7 @@ fn a_scrape_sees_the_last_value_of_each_series_and_no_event() {
         wan: "wan1".into(),
         source: "test".into(),
         value: 3.0,
-        details: Box::new(reason.as_object().unwrap().clone()),
+        details: Arc::new(reason.as_object().unwrap().clone()),
     }));
     assert_eq!(scrape(address, "*/*"), "");
     assert!(matches!(write(&mut writer, &[]), Written::All));

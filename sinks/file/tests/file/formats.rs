@@ -152,7 +152,7 @@ fn an_events_details_are_fields_of_text() {
         wan: "back\\slash\\".into(),
         source: "".into(),
         value: 2.0,
-        details: Box::new(details.as_object().unwrap().clone()),
+        details: Arc::new(details.as_object().unwrap().clone()),
     };
     write(&mut *open(&path, Format::Influx), &[Item::Event(Arc::new(event)), row(1.0)]);
     let text = fs::read_to_string(&path).unwrap();

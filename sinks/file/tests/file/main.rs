@@ -61,7 +61,7 @@ fn event(value: f64) -> Item {
         wan: "wan\u{e9}".into(),
         source: "test".into(),
         value,
-        details: Box::new(labels.as_object().unwrap().clone()),
+        details: Arc::new(labels.as_object().unwrap().clone()),
     }))
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn event(at: Timestamp, metric: &'static Metric, value: f64) -> Item 
         wan: "wan1".into(),
         source: "test".into(),
         value,
-        details: Box::new(labels.as_object().unwrap().clone()),
+        details: Arc::new(labels.as_object().unwrap().clone()),
     }))
 }
 
