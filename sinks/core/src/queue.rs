@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
 use crate::counters::{self, Counters};
-use crate::{Admission, Event, Frame, Item, MetricsSink};
+use crate::{Admission, Event, Frame, Item};
 
 /// How many events wait at most. They are rare; it takes a long outage to fill this.
 const EVENTS: usize = 1024;
@@ -27,19 +28,48 @@ pub enum Overflow {
     Latest,
 }
 
+/// A clock that an emit can afford: one relaxed load. The pipeline's watcher sets it several times a
+/// second, which is enough to tell how long a row has waited.
+#[derive(Debug, Default)]
+pub(crate) struct CoarseClock(AtomicU64);
+
+impl CoarseClock {
+    pub(crate) fn set(&self, since_start: Duration) {
+        self.0.store(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the pipeline's start.
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Something on its way, and when it was emitted.
+pub(crate) struct Entry<T> {
+    pub(crate) what: T,
+    /// Milliseconds of the [`CoarseClock`].
+    pub(crate) emitted: u64,
+}
+
 /// One sink's queue, shared by its handles and its worker.
 pub(crate) struct Queue {
-    frames: ArrayQueue<Arc<Frame>>,
-    events: ArrayQueue<Arc<Event>>,
+    frames: ArrayQueue<Entry<Arc<Frame>>>,
+    events: ArrayQueue<Entry<Arc<Event>>>,
     overflow: Overflow,
     closed: AtomicBool,
     disabled: AtomicBool,
-    pub(crate) counters: Counters,
+    clock: Arc<CoarseClock>,
+    counters: Arc<Counters>,
 }
 
 impl Queue {
     /// A queue for this many frames, at least one.
-    pub(crate) fn new(frames: usize, overflow: Overflow) -> Self {
+    pub(crate) fn new(
+        frames: usize,
+        overflow: Overflow,
+        clock: Arc<CoarseClock>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let frames = if overflow == Overflow::Latest { 1 } else { frames.max(1) };
         Queue {
             frames: ArrayQueue::new(frames),
@@ -47,16 +77,27 @@ impl Queue {
             overflow,
             closed: AtomicBool::new(false),
             disabled: AtomicBool::new(false),
-            counters: Counters::default(),
+            clock,
+            counters,
         }
     }
 
     /// The next item, events first. Its rows are in flight from now on.
-    pub(crate) fn pop(&self) -> Option<Item> {
-        let item =
-            self.events.pop().map(Item::Event).or_else(|| self.frames.pop().map(Item::Frame))?;
-        counters::shift(&self.counters.queued, &self.counters.in_flight, item.rows());
-        Some(item)
+    pub(crate) fn pop(&self) -> Option<Entry<Item>> {
+        let event = self.events.pop();
+        let entry = match event {
+            Some(Entry { what, emitted }) => Entry { what: Item::Event(what), emitted },
+            None => {
+                let Entry { what, emitted } = self.frames.pop()?;
+                Entry { what: Item::Frame(what), emitted }
+            }
+        };
+        counters::shift(&self.counters.queued, &self.counters.in_flight, entry.what.rows());
+        Some(entry)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.events.is_empty()
     }
 
     /// Answers everything with `Closed` from now on.
@@ -67,15 +108,36 @@ impl Queue {
     /// Refuses everything from now on, because the sink is off.
     pub(crate) fn disable(&self) {
         self.disabled.store(true, Ordering::Release);
-        while let Some(item) = self.pop() {
-            counters::shift(&self.counters.in_flight, &self.counters.rejected, item.rows());
+        while let Some(entry) = self.pop() {
+            let (rows, counters) = (entry.what.rows(), &self.counters);
+            counters::shift(&counters.in_flight, &counters.rejected, rows);
         }
+    }
+
+    /// Takes one cycle's samples.
+    pub(crate) fn emit(&self, frame: &Arc<Frame>) -> Admission {
+        let refused = usize::from(frame.refused());
+        if refused != 0 {
+            counters::add(&self.counters.offered, refused);
+            counters::add(&self.counters.rejected, refused);
+        }
+        self.push(&self.frames, frame, |frame| frame.samples().len())
+    }
+
+    /// Takes a transition or a snapshot.
+    pub(crate) fn event(&self, event: &Arc<Event>) -> Admission {
+        if !event.value.is_finite() {
+            counters::add(&self.counters.offered, 1);
+            counters::add(&self.counters.rejected, 1);
+            return Admission::Refused;
+        }
+        self.push(&self.events, event, |_| 1)
     }
 
     /// Pushes to a ring by the overflow policy, with the accounts kept.
     fn push<T>(
         &self,
-        ring: &ArrayQueue<Arc<T>>,
+        ring: &ArrayQueue<Entry<Arc<T>>>,
         item: &Arc<T>,
         rows: fn(&T) -> usize,
     ) -> Admission {
@@ -91,9 +153,9 @@ impl Queue {
             return Admission::Refused;
         }
         counters::add(&counters.queued, n);
-        let item = Arc::clone(item);
+        let entry = Entry { what: Arc::clone(item), emitted: self.clock.now() };
         if self.overflow == Overflow::DropNewest {
-            return match ring.push(item) {
+            return match ring.push(entry) {
                 Ok(()) => Admission::Queued,
                 Err(_) => {
                     counters::shift(&counters.queued, &counters.evicted, n);
@@ -101,10 +163,10 @@ impl Queue {
                 }
             };
         }
-        match ring.force_push(item) {
+        match ring.force_push(entry) {
             None => Admission::Queued,
             Some(oldest) => {
-                let gone = rows(&oldest);
+                let gone = rows(&oldest.what);
                 counters::shift(&counters.queued, &counters.evicted, gone);
                 Admission::Evicted(gone as u32)
             }
@@ -115,29 +177,5 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("frames", &self.frames.len()).finish_non_exhaustive()
-    }
-}
-
-/// A handle to a queue: what the pipeline gives to controllers for each sink.
-#[derive(Clone, Debug)]
-pub(crate) struct Queued(pub(crate) Arc<Queue>);
-
-impl MetricsSink for Queued {
-    fn emit(&self, frame: &Arc<Frame>) -> Admission {
-        let refused = usize::from(frame.refused());
-        if refused != 0 {
-            counters::add(&self.0.counters.offered, refused);
-            counters::add(&self.0.counters.rejected, refused);
-        }
-        self.0.push(&self.0.frames, frame, |frame| frame.samples().len())
-    }
-
-    fn event(&self, event: &Arc<Event>) -> Admission {
-        if !event.value.is_finite() {
-            counters::add(&self.0.counters.offered, 1);
-            counters::add(&self.0.counters.rejected, 1);
-            return Admission::Refused;
-        }
-        self.0.push(&self.0.events, event, |_| 1)
     }
 }

@@ -1,0 +1,215 @@
+//! One sink's thread: carries out what the [`State`] decides, and reports how it went.
+//!
+//! Nothing a sink does reaches further than this thread. A panic is caught and the writer is built
+//! again from its configuration; a call that hangs costs this thread and no other: the pipeline's
+//! watcher leaves it behind and starts another one in its place.
+
+mod breaker;
+mod pending;
+mod state;
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+pub(crate) use state::{Answer, Change, Setup, State};
+
+use crate::{Batch, Deadline, FaultClass, OpenContext, SinkConfig, SinkError, SinkWriter};
+use state::{Keep, Outcome, Task};
+
+/// What a sink's threads, the watcher and the pipeline share. No control thread ever touches it.
+pub(crate) struct Worker {
+    context: OpenContext,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a worker waits and measures in real time")]
+impl Worker {
+    /// Starts a thread that works until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread.
+    pub(crate) fn start(context: OpenContext, state: State) -> io::Result<Arc<Self>> {
+        let worker =
+            Arc::new(Worker { context, state: Mutex::new(state), changed: Condvar::new() });
+        worker.spawn(0)?;
+        Ok(worker)
+    }
+
+    fn spawn(self: &Arc<Self>, generation: u64) -> io::Result<()> {
+        let worker = Arc::clone(self);
+        let name = format!("sink/{}", self.context.sink);
+        thread::Builder::new().name(name).spawn(move || worker.run(generation)).map(drop)
+    }
+
+    /// Does what the state decides, for as long as this thread is the one to do it.
+    fn run(&self, generation: u64) {
+        let mut writer: Option<Box<dyn SinkWriter>> = None;
+        let mut state = self.lock();
+        loop {
+            let task = state.next(Instant::now());
+            self.changed.notify_all();
+            let outcome = match task {
+                Task::Rest(time) => {
+                    let rested = self.changed.wait_timeout(state, time);
+                    state = rested.unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+                Task::End => {
+                    state.finish();
+                    self.changed.notify_all();
+                    return;
+                }
+                call => {
+                    drop(state);
+                    self.perform(call, &mut writer)
+                }
+            };
+            state = self.lock();
+            if state.generation != generation {
+                // Another thread has taken over; what came of the call must count for nothing.
+                state.returned();
+                drop(state);
+                return let_go(writer);
+            }
+            if state.done(outcome, Instant::now()) == Keep::Nothing {
+                // Letting go may take its time, or panic.
+                drop(state);
+                let_go(writer.take());
+                state = self.lock();
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// Makes one call to the sink's code.
+    fn perform(&self, task: Task, writer: &mut Option<Box<dyn SinkWriter>>) -> Outcome {
+        match task {
+            Task::Write(items, deadline) => {
+                let write = |writer: &mut Box<dyn SinkWriter>| {
+                    Ok(writer.write(&Batch::new(&items), deadline))
+                };
+                Outcome::Wrote(items.len(), on(writer, "write", write))
+            }
+            Task::Flush(deadline) => {
+                Outcome::Flushed(on(writer, "flush", |writer| writer.flush(deadline)))
+            }
+            Task::Close(deadline) => Outcome::Closed(close(writer, deadline)),
+            Task::Exchange { config, close_first, deadline } => {
+                if close_first && let Err(error) = close(writer, deadline) {
+                    tracing::warn!(sink = self.context.sink, %error, "Sink did not close cleanly.");
+                }
+                let opened = self.open(&*config);
+                Outcome::Exchanged(opened.map(|new| {
+                    let mut old = writer.replace(new);
+                    if old.is_some() && let Err(error) = close(&mut old, deadline) {
+                        let sink = &self.context.sink;
+                        tracing::warn!(sink, %error, "Sink did not close cleanly.");
+                    }
+                }))
+            }
+            Task::Open(config) => {
+                Outcome::Opened(self.open(&*config).map(|new| *writer = Some(new)))
+            }
+            Task::Rest(_) | Task::End => Outcome::Opened(Ok(())),
+        }
+    }
+
+    fn open(&self, config: &dyn SinkConfig) -> Result<Box<dyn SinkWriter>, SinkError> {
+        caught("open", || config.open(&self.context))
+    }
+
+    /// The state, for a moment: nothing waits or writes while it is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while holding this lock can't leave the plain data behind it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an order to the worker, which looks at it at once.
+    pub(crate) fn order<T>(&self, order: impl FnOnce(&mut State) -> T) -> T {
+        let answer = order(&mut self.lock());
+        self.changed.notify_all();
+        answer
+    }
+
+    /// Waits until the state has an answer; `None` when it takes longer than this.
+    pub(crate) fn wait<T>(
+        &self,
+        until: Deadline,
+        ready: impl Fn(&State) -> Option<T>,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if let Some(answer) = ready(&state) {
+                return Some(answer);
+            }
+            let left = until.remaining();
+            if left.is_zero() {
+                return None;
+            }
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Starts another thread in the place of one that hangs.
+    pub(crate) fn look_after(self: &Arc<Self>) {
+        let generation = self.order(|state| state.replace(Instant::now()));
+        if let Some(generation) = generation
+            && let Err(error) = self.spawn(generation)
+        {
+            tracing::error!(sink = self.context.sink, %error, "No thread for the sink.");
+        }
+    }
+}
+
+/// Calls the writer, if there is one.
+fn on<T>(
+    writer: &mut Option<Box<dyn SinkWriter>>,
+    call: &'static str,
+    make: impl FnOnce(&mut Box<dyn SinkWriter>) -> Result<T, SinkError>,
+) -> Result<T, SinkError> {
+    match writer {
+        Some(writer) => caught(call, || make(writer)),
+        None => Err(SinkError::new(FaultClass::Bug, format!("nothing is open to {call}"))),
+    }
+}
+
+fn close(writer: &mut Option<Box<dyn SinkWriter>>, deadline: Deadline) -> Result<(), SinkError> {
+    match writer.take() {
+        Some(mut writer) => {
+            let closed = caught("close", || writer.close(deadline));
+            let_go(Some(writer));
+            closed
+        }
+        None => Ok(()),
+    }
+}
+
+/// Drops a writer. What it says while it goes interests nobody any more.
+fn let_go(writer: Option<Box<dyn SinkWriter>>) {
+    let _ = caught("drop", || {
+        drop(writer);
+        Ok(())
+    });
+}
+
+/// A call of the sink's code, with a panic turned into an error.
+fn caught<T>(
+    call: &'static str,
+    make: impl FnOnce() -> Result<T, SinkError>,
+) -> Result<T, SinkError> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|panic| Err(panicked(call, &*panic)))
+}
+
+fn panicked(call: &str, panic: &(dyn Any + Send)) -> SinkError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let why = text.unwrap_or("no message");
+    SinkError::new(FaultClass::Bug, format!("the sink panicked in `{call}`: {why}"))
+}
