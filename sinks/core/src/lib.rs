@@ -30,6 +30,8 @@ mod select;
 mod series;
 mod sink;
 mod spec;
+#[allow(dead_code, reason = "the worker takes its rows through it")]
+mod transform;
 mod units;
 mod worker;
 mod writer;
