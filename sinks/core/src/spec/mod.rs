@@ -12,9 +12,6 @@ use self::parse::parse_sink;
 use self::reader::kind_of;
 use crate::{Issue, Overflow, Registry, Select, SinkConfig};
 
-/// `timeout:` where it is not set.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
 /// One sink as configured.
 #[derive(Clone, Debug)]
 pub struct SinkSpec {
@@ -117,6 +114,9 @@ pub enum Startup {
 }
 
 impl SinkSpec {
+    /// [`timeout`](Self::timeout) where it is not set: 5 s.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
     /// A sink with default options.
     pub fn new(
         name: impl Into<String>,
@@ -134,7 +134,7 @@ impl SinkSpec {
             queue: QueueOptions::default(),
             batch: BatchOptions::default(),
             retry: RetryOptions::default(),
-            timeout: TIMEOUT,
+            timeout: Self::TIMEOUT,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::reader::{Reader, kind_of, show};
-use super::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup, TIMEOUT};
+use super::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup};
 use crate::{Issue, Overflow, Reduce, Registry, Select, Settings, format_duration};
 
 const KEYS: [&str; 10] = [
@@ -87,7 +87,7 @@ fn read(name: &str, sink: &mut Reader<'_>, registry: &Registry) -> Option<SinkSp
         queue: queue.unwrap_or_default(),
         batch: batch.unwrap_or_default(),
         retry: retry.unwrap_or_default(),
-        timeout: timeout.unwrap_or(TIMEOUT),
+        timeout: timeout.unwrap_or(SinkSpec::TIMEOUT),
     })
 }
 
