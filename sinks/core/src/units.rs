@@ -56,7 +56,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 /// A size as [`parse_bytes`] reads it, in the largest unit that needs no fraction: `1MiB`, `1000`.
 pub fn format_bytes(bytes: u64) -> String {
     // A thousand bytes stay `1000`, because powers of two are what sizes are usually set in.
-    let fits = |(unit, size): &&(&str, u64)| unit.contains('i') && bytes % size == 0;
+    let fits = |(unit, size): &&(&str, u64)| unit.contains('i') && bytes.is_multiple_of(*size);
     match SIZES.iter().find(fits) {
         Some((unit, size)) if bytes > 0 => format!("{}{unit}", bytes / size),
         _ => bytes.to_string(),
@@ -66,7 +66,7 @@ pub fn format_bytes(bytes: u64) -> String {
 /// A duration as [`parse_duration`] reads it, in the largest unit that needs no fraction: `1h`, `90s`.
 pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    match TIMES.iter().find(|(_, size)| nanos % u128::from(*size) == 0) {
+    match TIMES.iter().find(|(_, size)| nanos.is_multiple_of(u128::from(*size))) {
         Some(_) if nanos == 0 => "0s".to_owned(),
         Some((unit, size)) => format!("{}{unit}", nanos / u128::from(*size)),
         None => format!("{}ms", duration.as_secs_f64() * 1e3),

@@ -92,7 +92,8 @@ fn what_is_not_set_is_as_a_new_sink_has_it() {
     assert_eq!((&spec.select, &spec.prefix), (&new.select, &new.prefix));
     assert_eq!((spec.queue, spec.batch, spec.retry), (new.queue, new.batch, new.retry));
     assert_eq!(spec.timeout, new.timeout);
-    let spec = &parse("a: { type: test, batch: { linger: 5s }, settings: { path: x } }").unwrap()[0];
+    let spec =
+        &parse("a: { type: test, batch: { linger: 5s }, settings: { path: x } }").unwrap()[0];
     assert_eq!(spec.batch.jitter, Duration::from_millis(500));
 }
 
