@@ -79,6 +79,10 @@ fn sinks_of_one_destination_that_differ_are_refused() {
         "sinks: { i: { type: sqlite, queue: { seconds: 5 }, settings: { path: /x.db } } }",
         "sinks: { i: { type: sqlite, startup: retry, settings: { path: /x.db } } }",
         "sinks: { i: { type: sqlite, batch: { rows: 9 }, settings: { path: /x.db } } }",
+        "sinks: { i: { type: sqlite, retry: { max: 9s }, settings: { path: /x.db } } }",
+        "sinks: { i: { type: sqlite, timeout: 9s, settings: { path: /x.db } } }",
+        "sinks: { i: { type: sqlite, rename: { prefix: x }, settings: { path: /x.db } } }",
+        "sinks: { i: { type: sqlite, select: { include: x }, settings: { path: /x.db } } }",
     ] {
         assert_eq!(
             issue(&[&autorate(DRY, first), &steering(second)]),

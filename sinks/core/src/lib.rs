@@ -26,9 +26,13 @@ mod metric;
 mod pipeline;
 mod queue;
 mod registry;
+mod select;
 mod series;
 mod sink;
 mod spec;
+#[allow(dead_code, reason = "the worker takes its rows through it")]
+mod transform;
+mod units;
 mod worker;
 mod writer;
 
@@ -42,9 +46,11 @@ pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue,
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use queue::Overflow;
 pub use registry::{ABI, Registry, SinkDescriptor};
+pub use select::{Glob, Reduce, Select};
 pub use series::{Labels, Schema, SchemaError, Series};
 pub use sink::{Admission, Fanout, MetricsSink};
-pub use spec::{BatchOptions, QueueOptions, SinkSpec, Startup};
+pub use spec::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup};
+pub use units::{format_bytes, format_duration, parse_bytes, parse_duration};
 pub use writer::{Batch, Deadline, Identity, Item, Row, SinkWriter, Written};
 
 /// What the macros need; not part of the interface.

@@ -4,6 +4,7 @@
 //! `HELP` and `TYPE` lines, the way values are rolled up and the names of states all come from here.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// One metric: its name and everything a sink or a report has to know to show it.
 #[derive(Debug, PartialEq)]
@@ -27,6 +28,27 @@ impl Metric {
     pub fn state_name(&self, source: &str, value: f64) -> Option<&'static str> {
         let names = self.states.iter().find(|s| s.source == source)?.names;
         names.iter().enumerate().find(|(code, _)| *code as f64 == value).map(|(_, name)| *name)
+    }
+
+    /// The same metric with `prefix` before its name; itself for an empty one.
+    ///
+    /// It is made once for each metric and prefix, and never freed: what that takes is bounded by the
+    /// prefixes that the program is ever configured with.
+    pub fn with_prefix(&'static self, prefix: &str) -> &'static Metric {
+        static MADE: Mutex<Vec<(String, &Metric, &Metric)>> = Mutex::new(Vec::new());
+
+        if prefix.is_empty() {
+            return self;
+        }
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.iter().find(|(before, metric, _)| before == prefix && *metric == self);
+        if let Some((_, _, renamed)) = known {
+            return renamed;
+        }
+        let name = Box::leak(format!("{prefix}{}", self.name).into_boxed_str());
+        let renamed: &'static Metric = Box::leak(Box::new(Metric { name, ..*self }));
+        made.push((prefix.to_owned(), self, renamed));
+        renamed
     }
 }
 
@@ -155,4 +177,32 @@ macro_rules! register_metrics {
             $crate::MetricTable { crate_name: env!("CARGO_PKG_NAME"), metrics: $table }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static STATE: Metric = Metric {
+        name: "wanctl_example_state",
+        unit: Unit::None,
+        kind: Kind::State,
+        rollup: Rollup::Mode,
+        help: "State of the example",
+        states: &[StateNames { source: "example", names: &["GREEN", "RED"] }],
+    };
+
+    #[test]
+    fn a_prefix_changes_the_name_and_nothing_else() {
+        let renamed = STATE.with_prefix("edge_");
+        assert_eq!(renamed, &Metric { name: "edge_wanctl_example_state", ..STATE });
+        assert_eq!(renamed.state_name("example", 1.0), Some("RED"));
+    }
+
+    #[test]
+    fn a_prefixed_metric_is_made_once() {
+        assert!(std::ptr::eq(STATE.with_prefix("once_"), STATE.with_prefix("once_")));
+        assert!(!std::ptr::eq(STATE.with_prefix("once_"), STATE.with_prefix("twice_")));
+        assert!(std::ptr::eq(STATE.with_prefix(""), &STATE));
+    }
 }

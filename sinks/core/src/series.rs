@@ -37,6 +37,11 @@ impl Series {
         self
     }
 
+    /// The same series of another metric.
+    pub(crate) fn with_metric(&self, metric: &'static Metric) -> Self {
+        Series { metric, ..self.clone() }
+    }
+
     /// What is measured.
     pub fn metric(&self) -> &'static Metric {
         self.metric
@@ -114,6 +119,12 @@ impl Schema {
             }
         }
         Ok(Arc::new(Schema { series: series.into() }))
+    }
+
+    /// Some of the series of a schema, under names that still differ; what [`new`](Self::new) asks for
+    /// holds for those.
+    pub(crate) fn of_some(series: Vec<Series>) -> Arc<Self> {
+        Arc::new(Schema { series: series.into() })
     }
 
     /// The series, by position.

@@ -110,6 +110,28 @@ impl Item {
             Item::Event(_) => 1,
         }
     }
+
+    /// About how many bytes its rows are at a destination: for each, the metric's name, WAN, source and
+    /// labels as text, and 16 bytes for time and value. It is what `batch.bytes` counts; the true size
+    /// depends on the destination's format. Allocates for events only.
+    pub fn bytes(&self) -> usize {
+        const TIME_AND_VALUE: usize = 16;
+        match self {
+            Item::Frame(frame) => frame
+                .rows()
+                .map(|(series, _)| {
+                    let labels = series.labels().json().map_or(0, str::len);
+                    let names = series.metric().name.len() + series.wan().len();
+                    TIME_AND_VALUE + names + series.source().len() + labels
+                })
+                .sum(),
+            Item::Event(event) => {
+                let labels = event.label_text().map_or(0, |text| text.len());
+                let names = event.metric.name.len() + event.wan.len();
+                TIME_AND_VALUE + names + event.source.len() + labels
+            }
+        }
+    }
 }
 
 /// Rows to write, in the order they were emitted.

@@ -50,13 +50,89 @@ trace:
   enabled: false
   startup: retry
   queue: { seconds: 5, full: drop_newest }
-  batch: { rows: 10, linger: 250ms }
+  select: { include: 'wanctl_rtt_*', exclude: ['*_debug'], labels: { wan: spectrum, direction: [down*, up*] }, every: 1s, as: mean }
+  rename: { prefix: edge_ }
+  batch: { rows: 10, bytes: 64KiB, linger: 250ms, jitter: 0s }
+  retry: { initial: 100ms, max: 2s, max_age: 7d }
+  timeout: 1.5s
   settings: { path: x }";
     let spec = &parse(yaml).unwrap()[0];
     assert_eq!((spec.name.as_str(), spec.kind.as_str(), spec.enabled), ("trace", "test", false));
     assert_eq!(spec.startup, Startup::Retry);
     assert_eq!(spec.queue, QueueOptions { seconds: 5.0, full: Overflow::DropNewest });
-    assert_eq!(spec.batch, BatchOptions { rows: 10, linger: Duration::from_millis(250) });
+    let millis = Duration::from_millis;
+    let globs = |patterns: &[&str]| patterns.iter().map(|p| Glob::new(p)).collect::<Vec<_>>();
+    let labels = [("wan", globs(&["spectrum"])), ("direction", globs(&["down*", "up*"]))];
+    assert_eq!(
+        spec.select,
+        Select {
+            include: globs(&["wanctl_rtt_*"]),
+            exclude: globs(&["*_debug"]),
+            labels: labels.map(|(label, globs)| (label.to_owned(), globs)).into(),
+            every: Some(millis(1000)),
+            reduce: Reduce::Mean,
+        }
+    );
+    assert_eq!(spec.prefix, "edge_");
+    assert_eq!(
+        spec.batch,
+        BatchOptions { rows: 10, bytes: 65_536, linger: millis(250), jitter: Duration::ZERO }
+    );
+    assert_eq!(
+        spec.retry,
+        RetryOptions { initial: millis(100), max: millis(2000), max_age: millis(604_800_000) }
+    );
+    assert_eq!(spec.timeout, millis(1500));
+}
+
+#[test]
+fn what_is_not_set_is_as_a_new_sink_has_it() {
+    let spec = &parse("a: { type: test, settings: { path: x } }").unwrap()[0];
+    let new = SinkSpec::new("a", "test", spec.config.clone());
+    assert_eq!((&spec.select, &spec.prefix), (&new.select, &new.prefix));
+    assert_eq!((spec.queue, spec.batch, spec.retry), (new.queue, new.batch, new.retry));
+    assert_eq!(spec.timeout, new.timeout);
+    let spec =
+        &parse("a: { type: test, batch: { linger: 5s }, settings: { path: x } }").unwrap()[0];
+    assert_eq!(spec.batch.jitter, Duration::from_millis(500));
+}
+
+#[test]
+fn options_out_of_range_are_reported_at_once_with_key_paths() {
+    let yaml = "
+a:
+  type: test
+  select: { inclde: x, include: [7, '', [HUNTER2]], exclude: { a: b }, labels: { wan: [], x: 5 }, as: median }
+  rename: { prefix: 9lives }
+  batch: { bytes: 1mb, linger: 1s, jitter: 2s }
+  retry: { initial: 10s, max_age: 8d }
+  timeout: 1ms
+  settings: { path: x }
+b: { type: test, select: { labels: [x], every: 1ms, as: last }, retry: { initial: soon, max: 1d }, settings: { path: x } }";
+    let globs = "text in which `*` and `?` stand for others, or a list of such";
+    let expected = [
+        "a.select.inclde: unknown key; did you mean `include`? (accepted: as, every, exclude, include, labels)".to_owned(),
+        format!("a.select.include[0]: found 7; accepted: {globs}"),
+        format!("a.select.include[1]: found empty text; accepted: {globs}"),
+        format!("a.select.include[2]: found a list; accepted: {globs}"),
+        format!("a.select.exclude: found a map; accepted: {globs}"),
+        "a.select.labels.wan: found an empty list; accepted: at least one glob".to_owned(),
+        format!("a.select.labels.x: found 5; accepted: {globs}"),
+        "a.select.as: found median; accepted: last, min, max, mean".to_owned(),
+        "a.select.as: means nothing without `every`".to_owned(),
+        "a.rename.prefix: found 9lives; accepted: the beginning of a metric's name: letters, digits, `_` and `:`, no digit first".to_owned(),
+        "a.batch.bytes: found 1mb; accepted: a size from 1KiB to 1GiB, such as 256KiB, 1MiB".to_owned(),
+        "a.batch.jitter: found 2s; accepted: a duration from 0s to 1s, such as 250ms, 1s".to_owned(),
+        "a.retry.initial: found 10s; accepted: at most `max`, which is 5s".to_owned(),
+        "a.retry.max_age: found 8d; accepted: a duration from 1s to 7d, such as 250ms, 1s".to_owned(),
+        "a.timeout: found 1ms; accepted: a duration from 100ms to 5m, such as 250ms, 1s".to_owned(),
+        "b.select.labels: found a list; accepted: a map from label to globs".to_owned(),
+        "b.select.every: found 1ms; accepted: a duration from 10ms to 1h, such as 250ms, 1s".to_owned(),
+        "b.retry.initial: found soon; accepted: a duration from 10ms to 1h, such as 250ms, 1s".to_owned(),
+        "b.retry.max: found 1d; accepted: a duration from 10ms to 1h, such as 250ms, 1s".to_owned(),
+    ];
+    let expected: Vec<String> = expected.iter().map(|issue| format!("sinks.{issue}")).collect();
+    assert_eq!(parse(yaml).unwrap_err(), expected);
 }
 
 #[test]
@@ -73,12 +149,12 @@ f: 7
     let expected = [
         "sinks.a.type: unknown kind `nope` (linked kinds: test)",
         "sinks.b.settings.rotate.kep: unknown field `kep`, expected `keep`",
-        "sinks.c.setings: unknown key; did you mean `settings`? (accepted: batch, enabled, queue, settings, startup, type)",
+        "sinks.c.setings: unknown key; did you mean `settings`? (accepted: batch, enabled, queue, rename, retry, select, settings, startup, timeout, type)",
         "sinks.c.settings: missing field `path`",
         "sinks.c.queue.secs: unknown key; did you mean `seconds`? (accepted: full, seconds)",
         "sinks.c.queue.seconds: found -1; accepted: a number from 1 to 1000000",
         "sinks.c.queue.full: found block; accepted: drop_oldest, drop_newest, latest",
-        "sinks.c.batch.linger: found soon; accepted: a duration from 10ms to 60m, such as 250ms, 1s",
+        "sinks.c.batch.linger: found soon; accepted: a duration from 10ms to 1h, such as 250ms, 1s",
         "sinks.d.type: missing; accepted: test",
         "sinks.e.settings.path: found nothing; accepted: a file path",
         "sinks.e.enabled: found maybe; accepted: true, false",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
-use wanctl_sink::Issue;
+use wanctl_sink::{Issue, parse_bytes, parse_duration};
 
 use crate::Format;
 
@@ -15,7 +15,7 @@ const SIZE: &str =
 const AGE: &str = "a duration from 1s to 3650d, such as 12h, 1d (s, m, h, d)";
 const KEEP: &str = "a whole number from 1 to 100";
 const FSYNC: &str = "`flush`, `never`, `batch`, or a duration from 10ms to 1d, such as 500ms, 5s";
-const DAY: f64 = 86_400.0;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What `settings:` of a file sink is read into.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Fsync {
             "flush" => Some(Fsync::Flush),
             "never" => Some(Fsync::Never),
             "batch" => Some(Fsync::Batch),
-            other => duration(other, 0.01, DAY).map(Fsync::Every),
+            other => duration(other, Duration::from_millis(10), DAY).map(Fsync::Every),
         })
     }
 }
@@ -124,55 +124,20 @@ fn five() -> u32 {
 }
 
 fn max_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    scalar(deserializer, SIZE, size).map(Some)
+    scalar(deserializer, SIZE, parse_bytes).map(Some)
 }
 
 fn max_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    scalar(deserializer, AGE, |text| duration(text, 1.0, 3650.0 * DAY)).map(Some)
+    scalar(deserializer, AGE, |text| duration(text, Duration::from_secs(1), 3650 * DAY)).map(Some)
 }
 
 fn keep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     scalar(deserializer, KEEP, |text| text.parse().ok().filter(|n| (1..=100).contains(n)))
 }
 
-/// `52428800`, `50MiB`, `1.5 GB`.
-fn size(text: &str) -> Option<u64> {
-    let (number, unit) = split(text)?;
-    let unit = match unit {
-        "" => 1.0,
-        "kB" => 1e3,
-        "MB" => 1e6,
-        "GB" => 1e9,
-        "KiB" => 1024.0,
-        "MiB" => 1024.0 * 1024.0,
-        "GiB" => 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    let bytes = number * unit;
-    // Up to there every whole number of bytes is exact.
-    (1.0..=9e15).contains(&bytes).then_some(bytes as u64)
-}
-
-/// `500ms`, `30s`, `1.5h`, in seconds from `shortest` to `longest`.
-fn duration(text: &str, shortest: f64, longest: f64) -> Option<Duration> {
-    let (number, unit) = split(text)?;
-    let unit = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => DAY,
-        _ => return None,
-    };
-    let seconds = number * unit;
-    (shortest..=longest).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
-}
-
-/// A number and the unit after it.
-fn split(text: &str) -> Option<(f64, &str)> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text.strip_prefix(number)?;
-    Some((number.trim_end().parse().ok()?, unit))
+/// A duration from `shortest` to `longest`.
+fn duration(text: &str, shortest: Duration, longest: Duration) -> Option<Duration> {
+    parse_duration(text).filter(|duration| (shortest..=longest).contains(duration))
 }
 
 /// Reads text or a number by its text, and says what is accepted instead of everything else.

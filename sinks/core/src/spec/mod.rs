@@ -1,0 +1,177 @@
+//! The `sinks:` section: what the framework reads for each sink, apart from the plugin's own settings.
+
+mod parse;
+mod reader;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_yaml::Value;
+
+use self::parse::parse_sink;
+use self::reader::kind_of;
+use crate::{Issue, Overflow, Registry, Select, SinkConfig};
+
+/// One sink as configured.
+#[derive(Clone, Debug)]
+pub struct SinkSpec {
+    /// Its name: the key below `sinks:`.
+    pub name: String,
+    /// Its kind: `type:`.
+    pub kind: String,
+    /// The plugin's part.
+    pub config: Box<dyn SinkConfig>,
+    /// Whether it runs. Default true.
+    pub enabled: bool,
+    /// What a destination that can't work means for the program's start.
+    pub startup: Startup,
+    /// Which rows it gets. Default all.
+    pub select: Select,
+    /// What stands before each metric's name at the destination: `rename.prefix`, of letters, digits, `_`
+    /// and `:`. Default nothing.
+    pub prefix: String,
+    /// How much waits for it.
+    pub queue: QueueOptions,
+    /// How much it gets at once.
+    pub batch: BatchOptions,
+    /// When what failed is tried again.
+    pub retry: RetryOptions,
+    /// How long one call to the destination may take, 100 ms to 5 min. Default 5 s.
+    pub timeout: Duration,
+}
+
+/// `queue:`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueOptions {
+    /// How many seconds of frames wait at most. Default 60.
+    pub seconds: f64,
+    /// What happens when that is not enough. Default `drop_oldest`.
+    pub full: Overflow,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        QueueOptions { seconds: 60.0, full: Overflow::DropOldest }
+    }
+}
+
+/// `batch:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchOptions {
+    /// A batch with this many rows is written at once. Default 10 000.
+    pub rows: usize,
+    /// So is one with this many bytes, as [`Item::bytes`](crate::Item::bytes) counts them; 1 KiB to 1 GiB.
+    /// Default 1 MiB.
+    pub bytes: usize,
+    /// A smaller one is written after this time. Default 1 s.
+    pub linger: Duration,
+    /// Each batch lingers longer by a random part of this, so that many routers don't write in step; at
+    /// most [`linger`](Self::linger). Default a tenth of it.
+    pub jitter: Duration,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        let linger = Duration::from_secs(1);
+        BatchOptions { rows: 10_000, bytes: 1 << 20, linger, jitter: linger / 10 }
+    }
+}
+
+/// `retry:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// The pause after the first failure; it doubles with each further one. 10 ms to
+    /// [`max`](Self::max). Default 50 ms.
+    pub initial: Duration,
+    /// The longest pause, up to 1 h. Default 5 s.
+    pub max: Duration,
+    /// Rows older than this are given up instead of being tried again, 1 s to 7 d. Default 1 h.
+    pub max_age: Duration,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        RetryOptions {
+            initial: Duration::from_millis(50),
+            max: Duration::from_secs(5),
+            max_age: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// `startup:` What happens when the destination can't work: a path that can't exist, a missing permission.
+///
+/// A destination that is only busy, full or unreachable is tried again in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Startup {
+    /// The program does not start. The default.
+    #[default]
+    Error,
+    /// The sink is tried again, rarely.
+    Retry,
+    /// The sink is off; its rows are counted as rejected.
+    Ignore,
+}
+
+impl SinkSpec {
+    /// [`timeout`](Self::timeout) where it is not set: 5 s.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// A sink with default options.
+    pub fn new(
+        name: impl Into<String>,
+        kind: impl Into<String>,
+        config: Box<dyn SinkConfig>,
+    ) -> Self {
+        SinkSpec {
+            name: name.into(),
+            kind: kind.into(),
+            config,
+            enabled: true,
+            startup: Startup::default(),
+            select: Select::default(),
+            prefix: String::new(),
+            queue: QueueOptions::default(),
+            batch: BatchOptions::default(),
+            retry: RetryOptions::default(),
+            timeout: Self::TIMEOUT,
+        }
+    }
+
+    /// Reads a `sinks:` section: a map from name to sink, in any serialisable form.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with any of them, with key paths that begin with `sinks`.
+    pub fn parse_section(
+        section: &impl Serialize,
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Vec<Issue>> {
+        let value = serde_yaml::to_value(section)
+            .map_err(|error| vec![Issue::new("sinks", error.to_string())])?;
+        let mut issues = Vec::new();
+        let sinks = match &value {
+            Value::Null => Vec::new(),
+            Value::Mapping(sinks) => sinks
+                .iter()
+                .filter_map(|(name, sink)| parse_sink(name, sink, registry, &mut issues))
+                .collect(),
+            other => {
+                issues.push(Issue::value("sinks", kind_of(other), "a map from name to sink"));
+                Vec::new()
+            }
+        };
+        if issues.is_empty() { Ok(sinks) } else { Err(issues) }
+    }
+
+    /// Reads a `sinks:` section from YAML text, as [`parse_section`](Self::parse_section).
+    ///
+    /// # Errors
+    ///
+    /// As there, and text that is not YAML.
+    pub fn parse_yaml(text: &str, registry: &Registry) -> Result<Vec<Self>, Vec<Issue>> {
+        let value: Value = serde_yaml::from_str(text)
+            .map_err(|error| vec![Issue::new("sinks", error.to_string())])?;
+        Self::parse_section(&value, registry)
+    }
+}
