@@ -151,7 +151,10 @@ fn the_controllers_know_no_clock_no_network_and_no_daemon() {
 
 #[test]
 fn the_sink_framework_does_no_io_of_its_own() {
-    let found = mentions(&["sinks/core/src"], &["std::fs", "std::net", "std::process"]);
+    let io = ["std::fs", "std::net", "std::process", "fs::read", "env::var"];
+    let mut found = mentions(&["sinks/core/src"], &io);
+    // A secret may be in a file or in the environment, and is looked up where it is used.
+    found.retain(|place| !place.starts_with("sinks/core/src/secret.rs:"));
     assert!(found.is_empty(), "{found:#?}");
 }
 

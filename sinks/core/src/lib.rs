@@ -13,7 +13,7 @@
 //!
 //! `sinks/null` is the smallest complete one, and the template to copy.
 //!
-//! This crate does no I/O of its own and knows nothing of links, shapers or routers.
+//! This crate does no I/O of its own, but for looking up a [`Secret`], and knows nothing of links, shapers or routers.
 
 mod backoff;
 mod config;
@@ -26,6 +26,7 @@ mod metric;
 mod pipeline;
 mod queue;
 mod registry;
+mod secret;
 mod series;
 mod sink;
 mod spec;
@@ -42,6 +43,7 @@ pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue,
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use queue::Overflow;
 pub use registry::{ABI, Registry, SinkDescriptor};
+pub use secret::{Secret, SecretError};
 pub use series::{Labels, Schema, SchemaError, Series};
 pub use sink::{Admission, Fanout, MetricsSink};
 pub use spec::{BatchOptions, QueueOptions, SinkSpec, Startup};
