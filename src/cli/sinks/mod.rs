@@ -13,7 +13,7 @@ mod probe;
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{listed, write_json};
+use super::{invalid, listed, write_json};
 use crate::sink::Registry;
 
 /// Arguments of `wanctl sinks`.
