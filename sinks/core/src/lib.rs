@@ -9,7 +9,8 @@
 //! 1. a configuration type that implements [`SinkConfig`] and `serde::Deserialize`,
 //! 2. a [`SinkWriter`] that its `open` returns,
 //! 3. [`register_sink!`], which makes `type: yourkind` work in YAML,
-//! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked.
+//! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked, and
+//!    [`assert_linked!`] in its tests.
 //!
 //! `sinks/null` is the smallest complete one, and the template to copy.
 //!

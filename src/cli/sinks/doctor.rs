@@ -200,8 +200,7 @@ fn linking(kind: &str) -> String {
          in a crate of its own? The program needs two lines, here as if the crate were {package}:\n\
          \x20 in Cargo.toml, below [dependencies]: {package} = \"1\"\n\
          \x20 in its code, in main.rs: use {module} as _;\n\
-         without the second the crate is not linked, although it is a dependency, and registers nothing\n\
-         are both there? If `cargo tree -d` shows wanctl-sink, the crate registers with another version of it"
+         without the second the crate is not linked, although it is a dependency, and registers nothing"
     )
 }
 
