@@ -12,12 +12,15 @@
 //! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked, and
 //!    [`assert_linked!`] in its tests.
 //!
-//! `sinks/null` is the smallest complete one, and the template to copy.
+//! `sinks/null` is the smallest complete one, and the template to copy. The [`conformance`] kit (a feature
+//! of that name, for tests) checks the whole contract.
 //!
 //! This crate does no I/O of its own, but for looking up a [`Secret`], and knows nothing of links, shapers or routers.
 
 mod backoff;
 mod config;
+#[cfg(any(feature = "conformance", doc))]
+pub mod conformance;
 mod counters;
 mod error;
 mod event;

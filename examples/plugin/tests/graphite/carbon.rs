@@ -2,67 +2,88 @@
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
-
-/// Far beyond anything that should happen here.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What it does with a connection.
-#[derive(Clone, Copy)]
-pub(crate) enum Carbon {
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Mode {
     /// Reads everything, then hangs up.
     Reads,
     /// Hangs up with the lines unread, which resets the connection.
     Resets,
     /// Takes the connection and never reads.
     Hangs,
+    /// Ends the double.
+    Ends,
 }
 
 /// A running double.
-pub(crate) struct Double {
+pub(crate) struct Carbon {
     pub(crate) address: String,
-    connections: Receiver<Connection>,
+    state: Arc<Mutex<State>>,
 }
 
-struct Connection {
+struct State {
+    mode: Mode,
     text: String,
-    /// One that hangs stays open for as long as the double.
-    _stream: Option<TcpStream>,
+    /// Connections that hang.
+    held: Vec<TcpStream>,
 }
 
-impl Double {
-    /// Treats one connection after another like this, then takes no more.
-    pub(crate) fn start(behaviour: &[Carbon]) -> Self {
+impl Carbon {
+    /// One that reads.
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (sender, connections) = channel();
-        let behaviour = behaviour.to_vec();
+        let state = State { mode: Mode::Reads, text: String::new(), held: Vec::new() };
+        let carbon = Carbon { address, state: Arc::new(Mutex::new(state)) };
+        let state = Arc::clone(&carbon.state);
         thread::spawn(move || {
-            for carbon in behaviour {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut text = String::new();
-                let stream = match carbon {
-                    Carbon::Reads => {
-                        stream.read_to_string(&mut text).unwrap();
-                        None
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mode = state.lock().unwrap().mode;
+                match mode {
+                    Mode::Reads => {
+                        let mut text = String::new();
+                        // What a client takes back is no text.
+                        if stream.read_to_string(&mut text).is_ok() {
+                            state.lock().unwrap().text.push_str(&text);
+                        }
                     }
-                    Carbon::Resets => {
+                    Mode::Resets => {
                         // Returns when there is something to leave unread.
-                        stream.peek(&mut [0]).unwrap();
-                        None
+                        let _ = stream.peek(&mut [0]);
                     }
-                    Carbon::Hangs => Some(stream),
-                };
-                let _ = sender.send(Connection { text, _stream: stream });
+                    Mode::Hangs => state.lock().unwrap().held.push(stream),
+                    Mode::Ends => return,
+                }
             }
         });
-        Double { address, connections }
+        carbon
     }
 
-    /// What the next connection brought.
-    pub(crate) fn next(&self) -> String {
-        self.connections.recv_timeout(PATIENCE).expect("Carbon got no connection").text
+    /// Treats connections like this from now on.
+    pub(crate) fn becomes(&self, mode: Mode) {
+        let mut state = self.state();
+        state.mode = mode;
+        state.held.clear();
+    }
+
+    /// All that it has read.
+    pub(crate) fn text(&self) -> String {
+        self.state().text.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl Drop for Carbon {
+    fn drop(&mut self) {
+        self.becomes(Mode::Ends);
+        // Wakes it up.
+        let _ = TcpStream::connect(&self.address);
     }
 }
