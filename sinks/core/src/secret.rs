@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_key_that_sounds_secret_is_named_without_its_value() {
+        let said = parse(&format!("login_token: {PLANTED}")).unwrap_err();
+        assert!(said.contains("unknown field `login_token`, expected `login`"), "{said}");
+        assert!(!said.contains(PLANTED), "{said}");
+    }
+
+    #[test]
     fn a_secret_in_a_file_is_read_again_each_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
