@@ -70,7 +70,13 @@ impl Reader for Influx {
     const FORMAT: &'static str = "influx";
 
     fn read(text: &str) -> Vec<Arrived> {
-        parse_lines(text)
+        // To this parser a tab ends a tag, to InfluxDB itself it does not.
+        let spaced = |line: &str| match line.contains("reason=") {
+            true => format!("{line}\n"),
+            false => format!("{}\n", line.replace('\t', "\\ ")),
+        };
+        let text: String = text.lines().map(spaced).collect();
+        parse_lines(&text)
             .map(|line| {
                 let line = line.unwrap();
                 let mut labels = Map::new();
@@ -107,7 +113,7 @@ impl Reader for Influx {
     }
 
     fn keeps(row: &Row<'_>) -> Arrived {
-        let name = |text: &str| text.replace('\\', "/").replace(['\n', '\r'], " ");
+        let name = |text: &str| text.replace('\\', "/").replace(['\n', '\r', '\t'], " ");
         let labels = row.label_text().unwrap_or("{}".into());
         let labels: Map<String, Value> = serde_json::from_str(&labels).unwrap();
         let is_event = matches!(row.identity, Identity::Event(_));
