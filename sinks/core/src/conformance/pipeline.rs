@@ -15,6 +15,9 @@ use crate::{
 /// emit costs is a matter for benchmarks.
 const EMIT: Duration = Duration::from_millis(100);
 
+/// How long a script stays as it is.
+const PAUSE: Duration = Duration::from_millis(40);
+
 /// What is emitted while the destination is broken arrives after it was mended. Needs [`Fault::Refuses`].
 ///
 /// # Errors
@@ -78,12 +81,16 @@ fn run_script<H: Harness>(random: &mut Random) -> Outcome {
             5 | 6 => bench.emit(&*sink, Item::Event(rows.event())),
             7 => {
                 // It may fail while the destination is broken.
-                let _ = pipeline.flush(Duration::from_millis(30));
+                let _ = pipeline.flush(PAUSE);
             }
             8 | 9 if !broken => broken = bench.harness.break_down(Fault::Refuses),
             10 if !broken && H::KEEPS != Keeps::Newest => {
                 whole(&accounts(pipeline.shutdown(LIMIT))?)?;
                 pipeline = bench.pipeline()?;
+            }
+            11 => {
+                // Time for the worker to see how things are.
+                wait_for(PAUSE, || false);
             }
             _ => {
                 bench.harness.mend();
