@@ -151,7 +151,12 @@ fn the_controllers_know_no_clock_no_network_and_no_daemon() {
 
 #[test]
 fn the_sink_framework_does_no_io_of_its_own() {
-    let found = mentions(&["sinks/core/src"], &["std::fs", "std::net", "std::process"]);
+    let io = ["std::fs", "std::net", "std::process", "fs::read", "env::var"];
+    let mut found = mentions(&["sinks/core/src"], &io);
+    // A secret is looked up where it is used, and the kit for tests of sinks looks at folders and runs
+    // tests in processes of their own.
+    let exempt = ["sinks/core/src/secret.rs:", "sinks/core/src/conformance/"];
+    found.retain(|place| !exempt.iter().any(|one| place.starts_with(one)));
     assert!(found.is_empty(), "{found:#?}");
 }
 

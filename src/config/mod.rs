@@ -84,7 +84,6 @@ mod combine;
 mod destinations;
 mod household;
 mod router;
-mod secret;
 mod section;
 mod shape;
 mod shaper;
@@ -107,10 +106,10 @@ pub use destinations::{
     DEFAULT_DATABASE, DEFAULT_RETENTION_DAYS, Listen, SinkSource, SinksSection, Storage,
 };
 pub use router::{RouterConfig, RouterOs, Transport};
-pub use secret::{Secret, SecretError};
 pub use shaper::ShaperConfig;
 pub use snapshot::{Snapshot, SnapshotError, Trigger, snapshot_labels};
 pub use steering::{BaselineSource, CakeQueues, SteeringConfig};
+pub use wanctl_sink::{Secret, SecretError};
 
 use accept::show;
 use combine::Outline;

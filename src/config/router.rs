@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::accept::{Filled, Flag, Host, Num, OneOf, Port, Text, number};
-use super::secret::Secret;
 use super::section::Section;
-use super::{Shape, seconds};
+use super::{Secret, Shape, seconds};
 use crate::units::Number;
 
 /// What steering switches.

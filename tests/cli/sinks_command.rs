@@ -223,7 +223,7 @@ fn the_doctor_explains_how_a_kind_that_is_not_linked_gets_linked() {
     let found = findings(&report);
     let (line, remedy) = found.iter().find(|(line, _)| line.starts_with("error ")).unwrap();
     assert!(line.contains("sinks.a.type: unknown kind `influx`"), "{line}");
-    for part in ["[dependencies]", "use my_sink as _;"] {
+    for part in ["[dependencies]", "use wanctl_sink_influx as _;"] {
         assert!(remedy.contains(part), "{remedy}");
     }
 }

@@ -130,11 +130,12 @@ impl Settings {
         };
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
-            if sounds_secret(&path) {
+            let message = error.into_inner().to_string();
+            if sounds_secret(&path) && !names_a_key(&message) {
                 return Issue::value(path, "(hidden)", "a value of another type");
             }
             let path = if path == "." { String::new() } else { path };
-            Issue::new(path, error.into_inner().to_string())
+            Issue::new(path, message)
         })
     }
 }
@@ -145,6 +146,13 @@ fn sounds_secret(path: &str) -> bool {
     ["password", "passphrase", "secret", "token", "key", "credential"]
         .iter()
         .any(|word| path.contains(word))
+}
+
+/// Whether serde's message is about a key, so that no value is in it.
+fn names_a_key(message: &str) -> bool {
+    ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .any(|start| message.starts_with(start))
 }
 
 impl Debug for Settings {

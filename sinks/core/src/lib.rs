@@ -9,14 +9,18 @@
 //! 1. a configuration type that implements [`SinkConfig`] and `serde::Deserialize`,
 //! 2. a [`SinkWriter`] that its `open` returns,
 //! 3. [`register_sink!`], which makes `type: yourkind` work in YAML,
-//! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked.
+//! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked, and
+//!    [`assert_linked!`] in its tests.
 //!
-//! `sinks/null` is the smallest complete one, and the template to copy.
+//! `sinks/null` is the smallest complete one, and the template to copy. The [`conformance`] kit (a feature
+//! of that name, for tests) checks the whole contract.
 //!
-//! This crate does no I/O of its own and knows nothing of links, shapers or routers.
+//! This crate does no I/O of its own, but for looking up a [`Secret`], and knows nothing of links, shapers or routers.
 
 mod backoff;
 mod config;
+#[cfg(any(feature = "conformance", doc))]
+pub mod conformance;
 mod counters;
 mod error;
 mod event;
@@ -27,6 +31,7 @@ mod pipeline;
 mod queue;
 mod registry;
 mod select;
+mod secret;
 mod series;
 mod sink;
 mod spec;
@@ -47,6 +52,7 @@ pub use pipeline::{Pipeline, PipelineOptions};
 pub use queue::Overflow;
 pub use registry::{ABI, Registry, SinkDescriptor};
 pub use select::{Glob, Reduce, Select};
+pub use secret::{Secret, SecretError};
 pub use series::{Labels, Schema, SchemaError, Series};
 pub use sink::{Admission, Fanout, MetricsSink};
 pub use spec::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup};

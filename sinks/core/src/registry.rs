@@ -145,6 +145,49 @@ impl Registry {
     }
 }
 
+/// Asserts that this program has these kinds of sinks: one line in the tests of a program.
+///
+/// A crate that stands in `Cargo.toml` but is named nowhere in the code is not linked, and nothing fails
+/// until somebody configures its kind. This fails before, and says what to write.
+///
+/// ```
+/// # wanctl_sink::register_sink! {
+/// #     "influx" => Influx, summary: "For this test", sample: "",
+/// # }
+/// # #[derive(Clone, Debug, serde::Deserialize)]
+/// # struct Influx {}
+/// # impl wanctl_sink::SinkConfig for Influx {
+/// #     fn open(
+/// #         &self,
+/// #         _: &wanctl_sink::OpenContext,
+/// #     ) -> Result<Box<dyn wanctl_sink::SinkWriter>, wanctl_sink::SinkError> {
+/// #         unimplemented!()
+/// #     }
+/// # }
+/// # fn main() {
+/// wanctl_sink::assert_linked!("influx");
+/// # }
+/// ```
+///
+/// It tells what is linked into the test itself. Put it where the `use my_sink as _;` lines are: for those in
+/// `main.rs` into a test module of `main.rs`, because a file in `tests/` does not link the program.
+///
+/// # Panics
+///
+/// For each kind that is missing, and if the registry is not in order (see [`Registry::linked`]).
+#[macro_export]
+macro_rules! assert_linked {
+    ($($kind:expr),+ $(,)?) => {
+        if let ::std::result::Result::Err(issues) =
+            $crate::Registry::linked().and_then(|registry| registry.require(&[$($kind),+]))
+        {
+            let issues: ::std::vec::Vec<::std::string::String> =
+                issues.iter().map(::std::string::ToString::to_string).collect();
+            ::std::panic!("{}", issues.join("\n"));
+        }
+    };
+}
+
 /// Why a kind may be missing although its crate was written down.
 const NOT_LINKED: &str = "a crate that no code names is not linked: put it below [dependencies] of the \
                           program's Cargo.toml and write `use the_crate as _;` in the program";
@@ -213,17 +256,49 @@ macro_rules! register_sink {
 mod tests {
     use super::*;
 
+    const DESCRIPTOR: SinkDescriptor = SinkDescriptor {
+        kind: "file",
+        summary: "For tests",
+        crate_name: "test",
+        crate_version: "1.0.0",
+        abi: ABI,
+        sample: "",
+        parse: |_| Err(Issue::new("", "never parsed")),
+    };
+
     fn registry() -> Registry {
-        let file = SinkDescriptor {
-            kind: "file",
-            summary: "For tests",
-            crate_name: "test",
-            crate_version: "1.0.0",
-            abi: ABI,
-            sample: "",
-            parse: |_| Err(Issue::new("", "never parsed")),
-        };
-        Registry::default().with(file).unwrap()
+        Registry::default().with(DESCRIPTOR).unwrap()
+    }
+
+    #[test]
+    fn two_crates_that_claim_one_kind_are_both_named() {
+        let other = SinkDescriptor { crate_name: "other", crate_version: "2.0.0", ..DESCRIPTOR };
+        let issue = registry().with(other).unwrap_err();
+        assert_eq!(
+            issue.message,
+            "sink kind `file` is claimed by two crates: other 2.0.0 and test 1.0.0"
+        );
+    }
+
+    #[test]
+    fn a_crate_built_for_another_abi_is_refused_by_name() {
+        for abi in [ABI - 1, ABI + 1] {
+            let skewed = SinkDescriptor { kind: "influx", abi, ..DESCRIPTOR };
+            let issue = registry().with(skewed).unwrap_err();
+            assert_eq!(
+                issue.message,
+                format!("influx (test 1.0.0) was built for sink ABI {abi}; accepted: {ABI}")
+            );
+        }
+    }
+
+    #[test]
+    fn an_assertion_of_kinds_that_are_not_linked_says_what_to_write() {
+        let panic = std::panic::catch_unwind(|| assert_linked!("influx", "kafka")).unwrap_err();
+        let said = panic.downcast_ref::<String>().unwrap();
+        for part in ["`influx`", "`kafka`", "[dependencies]", "`use the_crate as _;`"] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 
     #[test]

@@ -97,20 +97,12 @@ impl SinkConfig for FileConfig {
 mod tests {
     use std::time::Duration;
 
-    use wanctl_sink::{Registry, Settings, SinkSpec};
+    use wanctl_sink::Settings;
 
     use super::*;
 
     fn parse(text: &str) -> Result<FileConfig, Issue> {
         Settings::from_yaml(text).unwrap().parse()
-    }
-
-    #[test]
-    fn the_kind_is_registered_and_its_sample_parses() {
-        let registry = Registry::linked().unwrap();
-        let sample = registry.get("file").unwrap().sample;
-        let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
-        assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("trace", "file"));
     }
 
     #[test]

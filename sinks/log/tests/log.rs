@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use wanctl_sink::{
-    Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Registry, Rollup,
-    Schema, Series, Settings, SinkConfig, SinkSpec, Timestamp, Unit, Written,
+    Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Rollup, Schema,
+    Series, Settings, SinkConfig, Timestamp, Unit, Written,
 };
 use wanctl_sink_log::{Level, LogConfig, TARGET};
 
@@ -117,15 +117,6 @@ fn a_deadline_that_has_passed_keeps_the_batch() {
     let mut writer = LogConfig::default().open(&OpenContext { sink: "rows".into() }).unwrap();
     let written = writer.write(&Batch::new(&items()), Deadline::after(Duration::ZERO));
     assert!(matches!(written, Written::Failed(error) if error.class == FaultClass::Cancelled));
-}
-
-#[test]
-fn the_kind_is_registered_and_its_sample_parses() {
-    let registry = Registry::linked().unwrap();
-    let sample = registry.get("log").unwrap().sample;
-    let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
-    assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("rows", "log"));
-    assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", LogConfig::default()));
 }
 
 #[test]

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use wanctl_sink::{
-    Admission, Batch, Deadline, Event, Frame, Issue, Item, MetricsSink, OpenContext, Row,
-    SinkConfig, SinkError, SinkWriter, Timestamp, Written, register_sink,
+    Admission, Batch, Deadline, Event, FaultClass, Frame, Issue, Item, MetricsSink, OpenContext,
+    Row, SinkConfig, SinkError, SinkWriter, Timestamp, Written, register_sink,
 };
 
 register_sink! {
@@ -159,7 +159,10 @@ impl SinkConfig for MemorySink {
 }
 
 impl SinkWriter for MemorySink {
-    fn write(&mut self, batch: &Batch<'_>, _: Deadline) -> Written {
+    fn write(&mut self, batch: &Batch<'_>, deadline: Deadline) -> Written {
+        if deadline.is_over() && !batch.is_empty() {
+            return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
+        }
         for item in batch.items() {
             let _ = self.push(item.clone());
         }

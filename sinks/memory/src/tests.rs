@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wanctl_sink::{Kind, Metric, Registry, Rollup, Schema, Series, Settings, SinkSpec, Unit};
+use wanctl_sink::{Kind, Metric, Rollup, Schema, Series, Settings, Unit};
 
 use super::*;
 
@@ -102,13 +102,4 @@ fn a_store_for_no_rows_is_an_issue() {
     let sink: MemorySink = Settings::from_yaml("rows: 0").unwrap().parse().unwrap();
     assert_eq!(sink.check()[0].to_string(), "rows: found 0; accepted: 1 or more");
     assert!(MemorySink::default().check().is_empty());
-}
-
-#[test]
-fn the_kind_is_registered_and_its_sample_parses() {
-    let registry = Registry::linked().unwrap();
-    let sample = registry.get("memory").unwrap().sample;
-    let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
-    assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("buffer", "memory"));
-    assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", MemorySink::default()));
 }

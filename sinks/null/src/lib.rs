@@ -12,13 +12,14 @@
 //! |---|---|---|
 //! | none | | |
 
-use std::sync::Arc;
+mod direct;
 
 use serde::Deserialize;
 use wanctl_sink::{
-    Admission, Batch, Deadline, Event, Frame, MetricsSink, OpenContext, SinkConfig, SinkError,
-    SinkWriter, Written, register_sink,
+    Batch, Deadline, OpenContext, SinkConfig, SinkError, SinkWriter, Written, register_sink,
 };
+
+pub use direct::NullSink;
 
 register_sink! {
     "null" => NullConfig,
@@ -45,47 +46,18 @@ impl SinkWriter for NullWriter {
     }
 }
 
-/// The same without queue and thread, for programs that configure sinks in code.
-///
-/// ```
-/// use wanctl_sink::MetricsSink;
-///
-/// let sink: Box<dyn MetricsSink> = Box::new(wanctl_sink_null::NullSink);
-/// # let _ = sink;
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NullSink;
-
-impl MetricsSink for NullSink {
-    fn emit(&self, _: &Arc<Frame>) -> Admission {
-        Admission::Queued
-    }
-
-    fn event(&self, _: &Arc<Event>) -> Admission {
-        Admission::Queued
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use wanctl_sink::{Item, Registry, Schema, Settings, SinkSpec, Timestamp};
+    use wanctl_sink::{Frame, Item, Schema, Settings, Timestamp};
 
     use super::*;
 
     fn frame() -> Arc<Frame> {
         let schema = Schema::new(Vec::new()).unwrap();
         Arc::new(Frame::new(Timestamp::default(), &schema))
-    }
-
-    #[test]
-    fn the_kind_is_registered_and_its_sample_parses() {
-        let registry = Registry::linked().unwrap();
-        let sample = registry.get("null").unwrap().sample;
-        let specs = SinkSpec::parse_yaml(sample, &registry).unwrap();
-        assert_eq!((specs[0].name.as_str(), specs[0].kind.as_str()), ("nothing", "null"));
-        assert_eq!(format!("{:?}", specs[0].config), format!("{:?}", NullConfig {}));
     }
 
     #[test]
@@ -102,10 +74,5 @@ mod tests {
         let written = writer.write(&Batch::new(&[Item::Frame(frame())]), deadline);
         assert!(matches!(written, Written::All));
         writer.close(deadline).unwrap();
-    }
-
-    #[test]
-    fn the_direct_sink_takes_frames() {
-        assert_eq!(NullSink.emit(&frame()), Admission::Queued);
     }
 }

@@ -62,7 +62,10 @@ impl PrometheusWriter {
 }
 
 impl SinkWriter for PrometheusWriter {
-    fn write(&mut self, batch: &Batch<'_>, _: Deadline) -> Written {
+    fn write(&mut self, batch: &Batch<'_>, deadline: Deadline) -> Written {
+        if deadline.is_over() && !batch.is_empty() {
+            return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
+        }
         if let Err(error) = self.check_server() {
             return Written::Failed(error);
         }

@@ -21,6 +21,10 @@ use crate::sink::{ABI, Issue, Registry, catalogue, conflicts};
 Without files it looks at this program and this machine; with files also at the sinks in them.
 Run it as the user who runs wanctl. Exit code 0 when there is no error, 1 when there is.
 
+Kinds are linked when the program is built, not loaded when it runs: a crate that is a dependency but \
+that no code names (`use my_sink as _;`) is not there. With a file that asks for its kind, this says \
+what to write.
+
 Examples:
   wanctl sinks doctor
   wanctl sinks doctor --json /etc/wanctl/cable.yaml | jq '.[] | select(.level != \"ok\")'")]
@@ -61,7 +65,7 @@ pub(super) struct Finding {
     pub(super) subject: String,
     /// How it is.
     pub(super) message: String,
-    /// What to do; empty when there is nothing to do.
+    /// What to do, in one line or several; empty when there is nothing to do.
     pub(super) remedy: String,
 }
 
@@ -167,20 +171,37 @@ fn mistake(issue: &Issue) -> Finding {
         (Some(file), false) => format!("{file}: {}", issue.path),
         (None, _) => issue.path.clone(),
     };
-    let remedy = if is_kind(&issue.path) {
-        "`wanctl sinks list` shows what there is. A kind of another crate needs two lines in the program: \
-         the crate below [dependencies] of Cargo.toml (`my-sink = \"1\"`), and in the code \
-         `use my_sink as _;`, because a crate that no code names is not linked"
-    } else {
-        "change the file; the sinks' destinations are looked at when no mistake is left"
+    let remedy = match unknown_kind(issue) {
+        Some(kind) => linking(kind),
+        None => {
+            "change the file; the sinks' destinations are looked at when no mistake is left".into()
+        }
     };
-    Finding::new(Level::Error, &subject, issue.message.clone(), remedy)
+    Finding { level: Level::Error, subject, message: issue.message.clone(), remedy }
 }
 
-/// Whether a key path is that of a sink's kind.
-fn is_kind(path: &str) -> bool {
-    let name = path.strip_prefix("sinks.").and_then(|rest| rest.strip_suffix(".type"));
-    name.is_some_and(|name| !name.contains(".settings"))
+/// The kind that this program does not have, if that is the mistake.
+fn unknown_kind(issue: &Issue) -> Option<&str> {
+    let name = issue.path.strip_prefix("sinks.")?.strip_suffix(".type")?;
+    if name.contains(".settings") {
+        return None;
+    }
+    issue.message.strip_prefix("unknown kind `")?.split('`').next()
+}
+
+/// How a kind of another crate gets into the program. Crates are named after their kinds by convention.
+fn linking(kind: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let kind = if kind.chars().all(plain) { kind } else { "mine" };
+    let package = format!("wanctl-sink-{}", kind.replace('_', "-"));
+    let module = package.replace('-', "_");
+    format!(
+        "misspelt? `wanctl sinks list` shows the kinds that are linked\n\
+         in a crate of its own? The program needs two lines, here as if the crate were {package}:\n\
+         \x20 in Cargo.toml, below [dependencies]: {package} = \"1\"\n\
+         \x20 in its code, in main.rs: use {module} as _;\n\
+         without the second the crate is not linked, although it is a dependency, and registers nothing"
+    )
 }
 
 fn report(findings: &[Finding], as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -198,8 +219,8 @@ fn report(findings: &[Finding], as_json: bool, out: &mut dyn Write) -> anyhow::R
     }
     for Finding { level, subject, message, remedy } in findings {
         writeln!(out, "{:<8} {subject}: {message}", level.name())?;
-        if !remedy.is_empty() {
-            writeln!(out, "{:<8} -> {remedy}", "")?;
+        for line in remedy.lines() {
+            writeln!(out, "{:<8} -> {line}", "")?;
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
@@ -219,9 +240,20 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_told_how_to_link_it_and_another_mistake_is_not() {
-        let remedy = |path: &str| mistake(&Issue::new(path, "wrong")).remedy;
-        assert!(remedy("sinks.a.type").contains("use my_sink as _;"));
-        assert!(!remedy("sinks.a.settings.type").contains("my_sink"));
-        assert!(!remedy("wan_name").contains("my_sink"));
+        let remedy = |path: &str, message: &str| mistake(&Issue::new(path, message)).remedy;
+        let unknown = "unknown kind `my_kafka` (linked kinds: null)";
+        let linking = remedy("sinks.a.type", unknown);
+        for line in ["wanctl-sink-my-kafka = \"1\"", "use wanctl_sink_my_kafka as _;"] {
+            assert!(linking.lines().any(|l| l.ends_with(line)), "{linking}");
+        }
+        let odd = remedy("sinks.a.type", "unknown kind `a b` (linked kinds: null)");
+        assert!(odd.contains("use wanctl_sink_mine as _;"), "{odd}");
+        for (path, message) in [
+            ("sinks.a.settings.type", unknown),
+            ("sinks.a.type", "missing; accepted: null"),
+            ("wan_name", "unknown kind"),
+        ] {
+            assert!(!remedy(path, message).contains("as _;"), "{path}: {message}");
+        }
     }
 }

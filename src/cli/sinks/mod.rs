@@ -13,7 +13,7 @@ mod probe;
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{invalid, write_json};
+use super::{invalid, listed, write_json};
 use crate::sink::Registry;
 
 /// Arguments of `wanctl sinks`.
@@ -52,7 +52,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     if let Command::Doctor(arguments) = &arguments.command {
         return doctor::run(arguments, out);
     }
-    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let registry = Registry::linked()
+        .map_err(|issues| listed("the sinks in this program do not fit together:", &issues))?;
     match &arguments.command {
         Command::List(arguments) => kinds::list(arguments, &registry, out),
         Command::Describe(arguments) => kinds::describe(arguments, &registry, out),
