@@ -11,7 +11,7 @@
 //! 3. [`register_sink!`], which makes `type: yourkind` work in YAML,
 //! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked.
 //!
-//! `sinks/null` is the smallest complete one, and the template to copy. The [`conformance`] kit (a feature
+//! `sinks/null` is the smallest complete one, and the template to copy. The [`mod@conformance`] kit (a feature
 //! of that name, for tests) checks the whole contract.
 //!
 //! This crate does no I/O of its own and knows nothing of links, shapers or routers.

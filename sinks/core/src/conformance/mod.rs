@@ -141,7 +141,7 @@ pub type Outcome = Result<(), String>;
 
 /// One test for each clause of the contract, for a [`Harness`].
 ///
-/// The tests stand in the module where the macro does. See [the kit](crate::conformance) for an example.
+/// The tests stand in the module where the macro does. See [the kit](mod@crate::conformance) for an example.
 #[macro_export]
 macro_rules! conformance {
     ($harness:ty) => {
