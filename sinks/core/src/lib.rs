@@ -12,7 +12,7 @@
 //! 4. `use your_sink as _;` in the program, because a crate that is not named is not linked, and
 //!    [`assert_linked!`] in its tests.
 //!
-//! `sinks/null` is the smallest complete one, and the template to copy. The [`conformance`] kit (a feature
+//! `sinks/null` is the smallest complete one, and the template to copy. The [`mod@conformance`] kit (a feature
 //! of that name, for tests) checks the whole contract.
 //!
 //! This crate does no I/O of its own, but for looking up a [`Secret`], and knows nothing of links, shapers or routers.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use wanctl_sink::{
-    Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Rollup, Schema,
-    Series, Settings, SinkConfig, Timestamp, Unit, Written,
+    Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Registry, Rollup,
+    Schema, Series, Settings, SinkConfig, SinkSpec, Timestamp, Unit, Written,
 };
 use wanctl_sink_log::{Level, LogConfig, TARGET};
 
@@ -128,4 +128,10 @@ fn an_unknown_level_or_key_is_refused_with_what_is_accepted() {
     let key = parse("levl: info").unwrap_err().to_string();
     assert!(key.contains("`levl`") && key.contains("`level`"), "{key}");
     assert_eq!(parse("{}").unwrap(), LogConfig { level: Level::Debug });
+}
+
+#[test]
+fn the_sample_shows_the_default() {
+    let specs = SinkSpec::parse_yaml(include_str!("../sample.yaml"), &Registry::linked().unwrap());
+    assert_eq!(format!("{:?}", specs.unwrap()[0].config), format!("{:?}", LogConfig::default()));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wanctl_sink::{Kind, Metric, Rollup, Schema, Series, Settings, Unit};
+use wanctl_sink::{Kind, Metric, Registry, Rollup, Schema, Series, Settings, SinkSpec, Unit};
 
 use super::*;
 
@@ -102,4 +102,10 @@ fn a_store_for_no_rows_is_an_issue() {
     let sink: MemorySink = Settings::from_yaml("rows: 0").unwrap().parse().unwrap();
     assert_eq!(sink.check()[0].to_string(), "rows: found 0; accepted: 1 or more");
     assert!(MemorySink::default().check().is_empty());
+}
+
+#[test]
+fn the_sample_shows_the_default() {
+    let specs = SinkSpec::parse_yaml(include_str!("../sample.yaml"), &Registry::linked().unwrap());
+    assert_eq!(format!("{:?}", specs.unwrap()[0].config), format!("{:?}", MemorySink::default()));
 }

@@ -4,7 +4,9 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 use wanctl_sink::conformance::{Arrived, Harness, Keeps};
@@ -22,10 +24,16 @@ impl Harness for Scrape {
     const KIND: &'static str = "prometheus";
     const KEEPS: Keeps = Keeps::Newest;
 
-    /// The port is free because nobody is given the same one again soon.
+    /// A free port below those that the system hands out, so that no connection of a test next door
+    /// takes it before the sink does.
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Scrape { port: listener.local_addr().unwrap().port() }
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = std::iter::repeat_with(|| {
+            let number = process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Relaxed));
+            10_000 + (number % 20_000) as u16
+        });
+        Scrape { port: port.take(20_000).find(is_free).unwrap() }
     }
 
     fn settings(&self) -> String {

@@ -22,11 +22,6 @@ impl Ledger {
         Ledger { expected: Vec::new() }
     }
 
-    /// How many rows a reader should find at a destination that keeps everything.
-    pub(super) fn rows(&self) -> usize {
-        self.expected.len()
-    }
-
     /// These rows were taken, but for those at the positions `refused`.
     pub(super) fn add<H: Harness>(
         &mut self,

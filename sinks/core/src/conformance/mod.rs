@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Then write a [`Harness`]: how to make a destination, and how to read what arrived there. The macro
-//! [`conformance!`](crate::conformance!) turns it into one test for each clause of the contract, named after the clause. A
-//! complete `tests/conformance.rs` of a sink that appends to a file:
+//! [`conformance!`](crate::conformance!) turns it into one test for each clause of the contract, named
+//! after the clause. A complete `tests/conformance.rs` of a sink that appends to a file:
 //!
 //! ```
 //! use std::path::PathBuf;
@@ -36,19 +36,20 @@
 //!         format!("path: {}", self.0.path().join("rows.txt").display())
 //!     }
 //!
-//!     /// A line is `metric wan source nanoseconds value labels`, tabs between.
+//!     /// A line is a JSON array: metric, WAN, source, nanoseconds, value, labels or null.
 //!     fn arrived(&self) -> Vec<Arrived> {
 //!         let text = std::fs::read_to_string(self.0.path().join("rows.txt")).unwrap_or_default();
 //!         text.lines()
 //!             .map(|line| {
-//!                 let fields: Vec<&str> = line.splitn(6, '\t').collect();
+//!                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
+//!                 let text = |position: usize| row[position].as_str().map(str::to_owned);
 //!                 Arrived {
-//!                     metric: fields[0].into(),
-//!                     wan: fields[1].into(),
-//!                     source: fields[2].into(),
-//!                     unix_nanos: fields[3].parse().unwrap(),
-//!                     value: fields[4].parse().unwrap(),
-//!                     labels: (!fields[5].is_empty()).then(|| fields[5].into()),
+//!                     metric: text(0).unwrap(),
+//!                     wan: text(1).unwrap(),
+//!                     source: text(2).unwrap(),
+//!                     unix_nanos: row[3].as_i64().unwrap(),
+//!                     value: row[4].as_f64().unwrap(),
+//!                     labels: text(5),
 //!                 }
 //!             })
 //!             .collect()
@@ -141,7 +142,7 @@ pub type Outcome = Result<(), String>;
 
 /// One test for each clause of the contract, for a [`Harness`].
 ///
-/// The tests stand in the module where the macro does. See [the kit](crate::conformance) for an example.
+/// The tests stand in the module where the macro does. See [the kit](mod@crate::conformance) for an example.
 #[macro_export]
 macro_rules! conformance {
     ($harness:ty) => {

@@ -14,6 +14,8 @@ use crate::{
 /// How long an emit may take: a generous limit for a machine that is busy with other tests. What an
 /// emit costs is a matter for benchmarks.
 const EMIT: Duration = Duration::from_millis(100);
+/// How many emits may take longer all the same, because the machine gave the time to somebody else.
+const INTERRUPTED: usize = 2;
 
 /// How long a script stays as it is.
 const PAUSE: Duration = Duration::from_millis(40);
@@ -121,12 +123,12 @@ pub fn other_sinks_faults_change_nothing<H: Harness>() -> Outcome {
         beside("hangs", Box::new(Hangs(gate.clone()))),
     ])?;
     let sink = pipeline.sink();
-    let mut longest = Duration::ZERO;
+    let mut slow = Vec::new();
     for _ in 0..300 {
         let item = Item::Frame(rows.frame());
         let watch = Stopwatch::start();
         bench.emit(&*sink, item);
-        longest = longest.max(watch.elapsed());
+        slow.extend(Some(watch.elapsed()).filter(|elapsed| EMIT < *elapsed));
     }
     let is_done = |one: &SinkStats| one.name == bench::NAME && one.queued + one.in_flight == 0;
     let arrived = wait_for(LIMIT, || pipeline.stats().iter().any(is_done));
@@ -135,8 +137,8 @@ pub fn other_sinks_faults_change_nothing<H: Harness>() -> Outcome {
     if !arrived {
         return Err("rows still wait, beside a sink that hangs and one that panics".to_owned());
     }
-    if longest > EMIT {
-        return Err(format!("an emit took {longest:?}"));
+    if INTERRUPTED < slow.len() {
+        return Err(format!("emits took {slow:?}"));
     }
     if H::KEEPS == Keeps::Newest {
         bench.ledger.compare(&bench.harness)?;

@@ -92,6 +92,35 @@ fn a_failure_in_a_process_of_its_own_is_told_and_so_is_a_test_that_does_not_exis
     caught(conformance::in_own_process(path, || Ok(())), "0 passed");
 }
 
+/// The sink that doubles rows, by an author who says that it may.
+struct AtLeastOnce(Memory<{ Sabotage::DoublesARow as u8 }>);
+
+impl Harness for AtLeastOnce {
+    const KIND: &'static str = "stored";
+    const MAY_DOUBLE: bool = true;
+
+    fn new() -> Self {
+        AtLeastOnce(Harness::new())
+    }
+
+    fn settings(&self) -> String {
+        self.0.settings()
+    }
+
+    fn config(&self) -> Option<Box<dyn SinkConfig>> {
+        self.0.config()
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        self.0.arrived()
+    }
+}
+
+#[test]
+fn doubled_rows_pass_where_they_are_declared() {
+    conformance::rows_arrive_once_and_in_order::<AtLeastOnce>().unwrap();
+}
+
 /// A kind whose registration and settings are wrong in every way they can be.
 #[derive(Clone, Debug, serde::Deserialize)]
 struct Careless {

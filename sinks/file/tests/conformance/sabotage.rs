@@ -1,6 +1,7 @@
 //! Tests of the tests: a real sink that breaks the contract on purpose fails the check that names the
 //! broken clause.
 
+use std::slice::from_ref;
 use std::thread;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl SinkWriter for Saboteur {
         match (self.sabotage, items.split_last()) {
             (Sabotage::DropsARow, Some((_, kept))) => self.file.write(&Batch::new(kept), deadline),
             (Sabotage::DoublesARow, Some((last, _))) => match self.file.write(batch, deadline) {
-                Written::All => self.file.write(&Batch::new(&[last.clone()]), deadline),
+                Written::All => self.file.write(&Batch::new(from_ref(last)), deadline),
                 other => other,
             },
             (Sabotage::IgnoresTheDeadline, _) => {
