@@ -14,9 +14,13 @@ use crate::database::{self, Identity};
 
 /// Opens the history at this path; a damaged one is moved aside first. A file that never was a database
 /// belongs to somebody else: it is refused and not touched.
-pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Connection, SinkError> {
+pub(crate) fn open_sound(
+    path: &Path,
+    sink: &str,
+    deadline: Deadline,
+) -> Result<Connection, SinkError> {
     let identity = database::identity(path);
-    match database::open(path, wait) {
+    match database::open(path, deadline) {
         Err(error) if error.class == FaultClass::Corrupt => {
             if !was_database(path) {
                 let path = path.display();
@@ -28,7 +32,7 @@ pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Conn
             if let Some(identity) = identity {
                 set_aside(path, identity, sink, &error)?;
             }
-            database::open(path, wait)
+            database::open(path, deadline)
         }
         opened => opened,
     }
@@ -79,6 +83,7 @@ pub(crate) fn set_aside(
 pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
     let check = || -> rusqlite::Result<String> {
         let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        database::wait_for_locks(&db, deadline)?;
         database::keep_log(&db, true)?;
         db.progress_handler(10_000, Some(move || deadline.is_over()))?;
         db.pragma_query_value(None, "quick_check", |row| row.get(0))
