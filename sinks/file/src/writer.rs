@@ -316,6 +316,18 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_is_late_after_its_last_row_leaves_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        let mut writer = FileWriter::open(&FileConfig::new(&path), "trace").unwrap();
+        let late = writer.append(b"{}\n", 0, Deadline::after(Duration::ZERO));
+        assert_eq!(late.unwrap_err().class, FaultClass::Cancelled);
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        writer.append(b"{}\n", 0, Deadline::after(Duration::from_secs(10))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+    }
+
+    #[test]
     fn a_write_that_fails_after_its_deadline_takes_nothing_from_the_writer_in_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");

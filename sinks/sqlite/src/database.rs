@@ -2,9 +2,10 @@
 //!
 //! Nothing here takes longer for a larger file: no integrity scan, no clean-up, no vacuum.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -38,6 +39,13 @@ pub(crate) fn wait_for_locks(db: &Connection, deadline: Deadline) -> rusqlite::R
     db.busy_timeout(deadline.remaining().min(LOCK_WAIT))
 }
 
+/// The path of what stands beside a database: its log, for one, has the suffix `-wal`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
 /// Opens the history at an absolute path for writing, and creates it and its folder where missing.
 /// Waits for a process that has the file locked, but not beyond the deadline.
 pub(crate) fn open(path: &Path, deadline: Deadline) -> Result<Connection, SinkError> {
@@ -53,6 +61,12 @@ pub(crate) fn open(path: &Path, deadline: Deadline) -> Result<Connection, SinkEr
     let doing = format!("can't open {}", path.display());
     let mut db = Connection::open_with_flags(path, flags)
         .map_err(|error| refused(path).unwrap_or_else(|| failed(&doing, error)))?;
+    // SQLite opens what it may not write for reading.
+    if db.is_readonly(rusqlite::MAIN_DB).map_err(|e| failed(&doing, e))?
+        && let Some(error) = refused(path)
+    {
+        return Err(error);
+    }
     wait_for_locks(&db, deadline).map_err(|e| failed(&doing, e))?;
     // Until it is known to be ours and readable, nothing in the file or its log may change.
     keep_log(&db, true).map_err(|e| failed(&doing, e))?;
@@ -92,8 +106,14 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
     let read = || -> rusqlite::Result<(i32, i32, i32)> {
         Ok((pragma("schema_version")?, pragma("application_id")?, pragma("user_version")?))
     };
+    let log = with_suffix(path, "-wal");
     let path = path.display();
-    match read().map_err(|error| failed(&format!("can't read {path}"), error))? {
+    let wrong = |error| match failed(&format!("can't read {path}"), error) {
+        // The file was opened, so it is the log that is in the way.
+        error if error.class == FaultClass::Config => refused(&log).unwrap_or(error),
+        error => error,
+    };
+    match read().map_err(wrong)? {
         (0, _, _) => Ok(Owner::Nobody),
         (_, APPLICATION_ID, SCHEMA_VERSION) => Ok(Owner::Us),
         (_, APPLICATION_ID, version) => Err(SinkError::new(

@@ -1,7 +1,6 @@
 //! Moving a damaged file aside, so that recording goes on and the damaged one can still be examined.
 #![expect(clippy::disallowed_methods, reason = "the name of the file says when it was moved")]
 
-use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +9,7 @@ use std::{fs, io};
 use rusqlite::{Connection, OpenFlags};
 use wanctl_sink::{Deadline, FaultClass, SinkError};
 
-use crate::database::{self, Identity};
+use crate::database::{self, Identity, with_suffix};
 
 /// Opens the history at this path; a damaged one is moved aside first. A file that never was a database
 /// belongs to somebody else: it is refused and not touched.
@@ -98,10 +97,4 @@ fn free_name(path: &Path) -> PathBuf {
         .map(|second| with_suffix(path, &format!(".corrupt-{second}")))
         .find(|name| !name.exists())
         .unwrap_or_else(|| with_suffix(path, ".corrupt"))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }

@@ -183,3 +183,44 @@ fn a_file_replaced_while_written_is_continued() {
         folder.connect().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
 }
+
+#[test]
+fn closing_and_opening_again_between_batches_loses_nothing() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    for second_of in 0..5 {
+        let mut writer = folder.open();
+        write(&mut *writer, &[rtt(&schema, second(second_of), second_of as f64)]);
+        writer.close(soon()).unwrap();
+    }
+    assert_eq!(folder.values(), [4.0, 3.0, 2.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_new_writer_opened_before_the_old_one_is_closed_loses_nothing() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    let mut old = folder.open();
+    write(&mut *old, &[rtt(&schema, second(0), 1.0)]);
+    let mut new = folder.open();
+    write(&mut *new, &[rtt(&schema, second(1), 2.0)]);
+    old.close(soon()).unwrap();
+    write(&mut *new, &[rtt(&schema, second(2), 3.0)]);
+    new.close(soon()).unwrap();
+    assert_eq!(folder.values(), [3.0, 2.0, 1.0]);
+}
+
+#[test]
+fn a_path_that_worked_once_is_tried_again_soon_whatever_is_in_its_way() {
+    let (folder, away) = (Folder::new(), Folder::new());
+    let schema = schema("wan1");
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    fs::rename(folder.path(), away.path()).unwrap();
+    fs::write(folder.path(), "not a database").unwrap();
+    let class = fails(&mut *writer, &[rtt(&schema, second(1), 2.0)], soon());
+    assert_eq!(class, FaultClass::Resource);
+    fs::rename(away.path(), folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    assert_eq!(folder.values(), [2.0, 1.0]);
+}
