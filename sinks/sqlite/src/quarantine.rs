@@ -57,7 +57,7 @@ pub(crate) fn set_aside(
     if database::identity(path) != Some(damaged) {
         return Ok(());
     }
-    let aside = free_name(path);
+    let aside = free_name(path, "corrupt");
     // The log goes first: beside a new main file it would be taken for that one's.
     for suffix in ["-wal", "-shm", ""] {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
@@ -90,11 +90,11 @@ pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
     check().is_ok_and(|verdict| verdict == "ok")
 }
 
-/// A name for the damaged file that is not taken: `metrics.db.corrupt-1769300027`.
-fn free_name(path: &Path) -> PathBuf {
+/// A name for what is moved aside that is not taken: `metrics.db.corrupt-1769300027`.
+pub(crate) fn free_name(path: &Path, why: &str) -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     (now..)
-        .map(|second| with_suffix(path, &format!(".corrupt-{second}")))
-        .find(|name| !name.exists())
-        .unwrap_or_else(|| with_suffix(path, ".corrupt"))
+        .map(|second| with_suffix(path, &format!(".{why}-{second}")))
+        .find(|name| ["", "-wal"].iter().all(|suffix| !with_suffix(name, suffix).exists()))
+        .unwrap_or_else(|| with_suffix(path, &format!(".{why}")))
 }

@@ -1,6 +1,6 @@
 //! The open file: one transaction a batch, then a little clean-up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use wanctl_sink::{
     Batch, Deadline, FaultClass, Identity, OpenContext, SinkError, SinkWriter, Written,
 };
 
+use crate::beside::Beside;
 use crate::database::{begin, wait_for_locks};
 use crate::fault::{class, failed};
 use crate::retention::Retention;
@@ -34,6 +35,7 @@ pub(crate) struct SqliteWriter {
 struct Store {
     db: Connection,
     identity: database::Identity,
+    beside: Beside,
     ids: SeriesIds,
 }
 
@@ -58,15 +60,11 @@ impl SqliteWriter {
             Some(store) if now == Some(store.identity) => store,
             old => {
                 let replaced = old.is_some();
-                if let Some(old) = old {
-                    // The old file's log, left beside a new file, would be taken for that one's.
-                    match checkpoint(&old.db, deadline) {
-                        Err(error) if class(&error) == FaultClass::Cancelled => {
-                            self.store = Some(old);
-                            return Err(no_time());
-                        }
-                        _ => drop(old),
-                    }
+                if let Some(old) = old
+                    && let Err(error) = old.leave_behind(&self.path, deadline)
+                {
+                    self.store = Some(old);
+                    return Err(error);
                 }
                 let db = quarantine::open_sound(&self.path, &self.sink, deadline)?;
                 let identity = database::identity(&self.path).ok_or_else(|| {
@@ -81,7 +79,8 @@ impl SqliteWriter {
                         "The history file was deleted or replaced; the one at the path is used now."
                     );
                 }
-                Store { db, identity, ids: SeriesIds::default() }
+                let beside = Beside::of(&self.path);
+                Store { db, identity, beside, ids: SeriesIds::default() }
             }
         };
         Ok(self.store.insert(store))
@@ -165,6 +164,19 @@ impl SinkWriter for SqliteWriter {
 }
 
 impl Store {
+    /// Puts the log into the file, which is no longer at this path, and leaves nothing of it there.
+    fn leave_behind(&self, path: &Path, deadline: Deadline) -> Result<(), SinkError> {
+        // Whatever else is wrong with a file that is gone must not keep the next one waiting.
+        if let Err(error) = checkpoint(&self.db, deadline)
+            && class(&error) == FaultClass::Cancelled
+        {
+            return Err(no_time());
+        }
+        self.beside.take_away(path).map_err(|error| {
+            SinkError::io(&format!("can't take away the old log of {}", path.display()), error)
+        })
+    }
+
     /// Inserts all rows but those that can't be stored; returns these.
     fn insert(
         &mut self,

@@ -224,3 +224,54 @@ fn a_path_that_worked_once_is_tried_again_soon_whatever_is_in_its_way() {
     write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
     assert_eq!(folder.values(), [2.0, 1.0]);
 }
+
+/// A history of another WAN with two rows, one of which is only in its log.
+fn with_a_log() -> (Folder, Box<dyn wanctl_sink::SinkWriter>) {
+    let other = Folder::new();
+    other.open().close(soon()).unwrap();
+    let mut writer = other.open();
+    write(&mut *writer, &[rtt(&schema("wan2"), second(0), 10.0)]);
+    (other, writer)
+}
+
+fn integrity(folder: &Folder) -> String {
+    folder.connect().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_file_replaced_together_with_its_log_is_continued_with_what_is_in_the_log() {
+    let (folder, (other, _never_closed)) = (Folder::new(), with_a_log());
+    let schema = schema("wan1");
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    for suffix in ["-wal", ""] {
+        let name = |folder: &Folder| format!("{}{suffix}", folder.path().display());
+        fs::copy(name(&other), name(&other) + ".copy").unwrap();
+        fs::rename(name(&other) + ".copy", name(&folder)).unwrap();
+    }
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    drop(writer);
+    assert_eq!(folder.values(), [2.0, 10.0]);
+    assert_eq!(integrity(&folder), "ok");
+}
+
+#[test]
+fn a_file_replaced_while_somebody_reads_it_is_continued_without_the_log_of_the_old_one() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let (schema, of_other) = (schema("wan1"), schema("wan2"));
+    let mut writer = other.open();
+    write(&mut *writer, &[rtt(&of_other, second(0), 10.0)]);
+    writer.close(soon()).unwrap();
+
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    let reader = folder.connect();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM metrics").unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    fs::rename(other.path(), folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(2), 3.0)]);
+    drop(writer);
+    drop(reader);
+    assert_eq!(folder.values(), [3.0, 10.0]);
+    assert_eq!(integrity(&folder), "ok");
+}
