@@ -3,6 +3,7 @@
 //! Everything is measured on 127.0.0.1, so the tests need neither root nor a network.
 
 mod check;
+mod disk;
 mod history;
 mod locker;
 mod privilege;

@@ -53,8 +53,17 @@ impl FileWriter {
     /// The file that has this path now, opened again if it is another one than before.
     fn current(&mut self) -> io::Result<OpenFile> {
         let path = &self.config.path;
-        let Some(mut open) = self.file.take().filter(|open| is_at(&open.file, path)) else {
-            return OpenFile::open(path, self.config.format);
+        let mut open = match self.file.take() {
+            Some(open) if is_at(&open.file, path) => open,
+            old => {
+                let new = OpenFile::open(path, self.config.format)?;
+                // After a failure the pipeline has said so already.
+                if old.is_some() {
+                    let path = path.display();
+                    tracing::info!(sink = self.sink, %path, "The file was moved, deleted or replaced; the one at the path is used now.");
+                }
+                return Ok(new);
+            }
         };
         let metadata = open.file.metadata()?;
         if metadata.is_file() && metadata.len() == 0 {
@@ -65,12 +74,12 @@ impl FileWriter {
     }
 
     /// Puts lines whose first row is of the time `at` at the end of the file, or of a new one.
-    fn append(&mut self, lines: &[u8], at: i64) -> Result<(), SinkError> {
+    fn append(&mut self, lines: &[u8], at: i64, deadline: Deadline) -> Result<(), SinkError> {
         let path = self.config.path.clone();
-        let wrong = |error| failed("can't write to", &path, error);
+        let wrong = |error| failed_later("can't write to", &path, error);
         let mut open = self.current().map_err(wrong)?;
         if self.is_full(&open, lines.len(), at).map_err(wrong)? {
-            open = self.rotate(open).map_err(|error| failed("can't rotate", &path, error))?;
+            open = self.rotate(open).map_err(|error| failed_later("can't rotate", &path, error))?;
         }
         let sync = match self.config.fsync {
             Fsync::Flush | Fsync::Never => false,
@@ -79,7 +88,13 @@ impl FileWriter {
         };
         let format = self.config.format;
         let begins = open.first.is_none();
-        append_or_nothing(&open.file, |mut file, length| {
+        // A call that overran its deadline may have been given up, and its batch written by another
+        // writer: it must not leave a row any more.
+        if deadline.is_over() {
+            self.file = Some(open);
+            return Err(no_time());
+        }
+        append_or_nothing(&open.file, deadline, |mut file, length| {
             if begins && length == 0 {
                 file.write_all(format.header().as_bytes())?;
             }
@@ -129,7 +144,7 @@ impl SinkWriter for FileWriter {
     fn write(&mut self, batch: &Batch<'_>, deadline: Deadline) -> Written {
         let Some(first) = batch.rows().next() else { return Written::All };
         if deadline.is_over() {
-            return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
+            return Written::Failed(no_time());
         }
         let mut lines = std::mem::take(&mut self.buffer);
         lines.clear();
@@ -140,8 +155,11 @@ impl SinkWriter for FileWriter {
             }
         }
         // A failure leaves the file to be opened again, which mends a line that could not be taken back.
-        let appended =
-            if lines.is_empty() { Ok(()) } else { self.append(&lines, first.at.unix_nanos) };
+        let appended = if lines.is_empty() {
+            Ok(())
+        } else {
+            self.append(&lines, first.at.unix_nanos, deadline)
+        };
         self.buffer = lines;
         if let Err(error) = appended {
             return Written::Failed(error);
@@ -158,14 +176,14 @@ impl SinkWriter for FileWriter {
             Some(open) if self.config.fsync != Fsync::Never => open
                 .file
                 .sync_data()
-                .map_err(|error| failed("can't write to disk", &self.config.path, error)),
+                .map_err(|error| failed_later("can't write to disk", &self.config.path, error)),
             _ => Ok(()),
         }
     }
 
     fn probe(&mut self, _: Deadline) -> Result<(), SinkError> {
         let open =
-            self.current().map_err(|error| failed("can't open", &self.config.path, error))?;
+            self.current().map_err(|error| failed_later("can't open", &self.config.path, error))?;
         self.file = Some(open);
         Ok(())
     }
@@ -231,15 +249,18 @@ fn first_time(file: &mut File, format: Format) -> io::Result<Option<i64>> {
 }
 
 /// Lets `write` append to the file, whose length it is told. If it fails half way, the file is cut back
-/// to what it was.
+/// to what it was; but not after the deadline, when another writer may have added rows to it.
 fn append_or_nothing(
     file: &File,
+    deadline: Deadline,
     write: impl FnOnce(&File, u64) -> io::Result<()>,
 ) -> io::Result<()> {
     let length = file.metadata()?.len();
     write(file, length).inspect_err(|_| {
-        // The failure that matters is that of the write.
-        let _ = file.set_len(length);
+        if !deadline.is_over() {
+            // The failure that matters is that of the write.
+            let _ = file.set_len(length);
+        }
     })
 }
 
@@ -260,6 +281,20 @@ fn failed(doing: &str, path: &Path, error: io::Error) -> SinkError {
     SinkError::io(&format!("{doing} {}", path.display()), error)
 }
 
+/// A failure of a file that could be opened once. The path is no wrong configuration then, and what is
+/// in its way now (a read-only disk, a missing folder) may go away as it came: it is tried again soon.
+fn failed_later(doing: &str, path: &Path, error: io::Error) -> SinkError {
+    let mut error = failed(doing, path, error);
+    if error.class == FaultClass::Config {
+        error.class = FaultClass::Resource;
+    }
+    error
+}
+
+fn no_time() -> SinkError {
+    SinkError::new(FaultClass::Cancelled, "no time left to write")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,12 +305,39 @@ mod tests {
         let path = folder.path().join("rows.jsonl");
         fs::write(&path, "one\n").unwrap();
         let open = OpenFile::open(&path, Format::Jsonl).unwrap();
-        let error = append_or_nothing(&open.file, |mut file, length| {
+        let soon = Deadline::after(Duration::from_secs(10));
+        let error = append_or_nothing(&open.file, soon, |mut file, length| {
             assert_eq!(length, 4);
             file.write_all(b"tw")?;
             Err(io::ErrorKind::StorageFull.into())
         });
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_write_that_is_late_after_its_last_row_leaves_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        let mut writer = FileWriter::open(&FileConfig::new(&path), "trace").unwrap();
+        let late = writer.append(b"{}\n", 0, Deadline::after(Duration::ZERO));
+        assert_eq!(late.unwrap_err().class, FaultClass::Cancelled);
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        writer.append(b"{}\n", 0, Deadline::after(Duration::from_secs(10))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+    }
+
+    #[test]
+    fn a_write_that_fails_after_its_deadline_takes_nothing_from_the_writer_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        let open = OpenFile::open(&path, Format::Jsonl).unwrap();
+        let over = Deadline::after(Duration::ZERO);
+        let error = append_or_nothing(&open.file, over, |_, _| {
+            fs::write(&path, "of the other\n")?;
+            Err(io::ErrorKind::TimedOut.into())
+        });
+        assert!(error.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of the other\n");
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Nothing here takes longer for a larger file: no integrity scan, no clean-up, no vacuum.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use wanctl_sink::{FaultClass, SinkError};
+use wanctl_sink::{Deadline, FaultClass, SinkError};
 
 use crate::fault::failed;
 
@@ -18,6 +19,9 @@ const APPLICATION_ID: i32 = 0x7761_6e63;
 
 /// The version of `schema.sql`.
 const SCHEMA_VERSION: i32 = 1;
+
+/// How long one call waits for another process at most, so that a long deadline doesn't hide a lock.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// How large a write-ahead log stays on disk after a checkpoint.
 const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
@@ -30,9 +34,21 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
+/// Lets what follows on this connection wait for other processes, but not beyond the deadline.
+pub(crate) fn wait_for_locks(db: &Connection, deadline: Deadline) -> rusqlite::Result<()> {
+    db.busy_timeout(deadline.remaining().min(LOCK_WAIT))
+}
+
+/// The path of what stands beside a database: its log, for one, has the suffix `-wal`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
 /// Opens the history at an absolute path for writing, and creates it and its folder where missing.
-/// Waits this long for a process that has the file locked.
-pub(crate) fn open(path: &Path, wait: Duration) -> Result<Connection, SinkError> {
+/// Waits for a process that has the file locked, but not beyond the deadline.
+pub(crate) fn open(path: &Path, deadline: Deadline) -> Result<Connection, SinkError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| {
             SinkError::io(&format!("can't create folder {}", folder.display()), error)
@@ -45,13 +61,19 @@ pub(crate) fn open(path: &Path, wait: Duration) -> Result<Connection, SinkError>
     let doing = format!("can't open {}", path.display());
     let mut db = Connection::open_with_flags(path, flags)
         .map_err(|error| refused(path).unwrap_or_else(|| failed(&doing, error)))?;
-    db.busy_timeout(wait).map_err(|e| failed(&doing, e))?;
+    // SQLite opens what it may not write for reading.
+    if db.is_readonly(rusqlite::MAIN_DB).map_err(|e| failed(&doing, e))?
+        && let Some(error) = refused(path)
+    {
+        return Err(error);
+    }
+    wait_for_locks(&db, deadline).map_err(|e| failed(&doing, e))?;
     // Until it is known to be ours and readable, nothing in the file or its log may change.
     keep_log(&db, true).map_err(|e| failed(&doing, e))?;
     let owner = owner(&db, path)?;
     keep_log(&db, false).map_err(|e| failed(&doing, e))?;
     if owner == Owner::Nobody {
-        create(&mut db, path)?;
+        create(&mut db, path, deadline)?;
     }
     db.pragma_update(None, "synchronous", "FULL").map_err(|e| failed(&doing, e))?;
     db.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)
@@ -84,8 +106,14 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
     let read = || -> rusqlite::Result<(i32, i32, i32)> {
         Ok((pragma("schema_version")?, pragma("application_id")?, pragma("user_version")?))
     };
+    let log = with_suffix(path, "-wal");
     let path = path.display();
-    match read().map_err(|error| failed(&format!("can't read {path}"), error))? {
+    let wrong = |error| match failed(&format!("can't read {path}"), error) {
+        // The file was opened, so it is the log that is in the way.
+        error if error.class == FaultClass::Config => refused(&log).unwrap_or(error),
+        error => error,
+    };
+    match read().map_err(wrong)? {
         (0, _, _) => Ok(Owner::Nobody),
         (_, APPLICATION_ID, SCHEMA_VERSION) => Ok(Owner::Us),
         (_, APPLICATION_ID, version) => Err(SinkError::new(
@@ -102,7 +130,13 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
     }
 }
 
-fn create(db: &mut Connection, path: &Path) -> Result<(), SinkError> {
+/// Begins a transaction that can write, and waits for other processes a while.
+pub(crate) fn begin(db: &Connection, deadline: Deadline) -> rusqlite::Result<Transaction<'_>> {
+    wait_for_locks(db, deadline)?;
+    Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+}
+
+fn create(db: &mut Connection, path: &Path, deadline: Deadline) -> Result<(), SinkError> {
     let doing = format!("can't create {}", path.display());
     let mode = || -> rusqlite::Result<String> {
         // The other way round, the first of the two is silently ignored.
@@ -117,8 +151,7 @@ fn create(db: &mut Connection, path: &Path) -> Result<(), SinkError> {
             "The file system allows no write-ahead log; readers will wait for the writer."
         );
     }
-    let begin = || Transaction::new_unchecked(db, TransactionBehavior::Immediate);
-    let transaction = begin().map_err(|error| failed(&doing, error))?;
+    let transaction = begin(db, deadline).map_err(|error| failed(&doing, error))?;
     // Another process may have been first.
     if owner(&transaction, path)? == Owner::Nobody {
         let lay_out = || -> rusqlite::Result<()> {

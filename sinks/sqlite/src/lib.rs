@@ -34,6 +34,7 @@
 //!
 //! This crate does not aggregate: every row is a raw one.
 
+mod beside;
 mod config;
 mod database;
 mod fault;

@@ -1,7 +1,6 @@
 //! Moving a damaged file aside, so that recording goes on and the damaged one can still be examined.
 #![expect(clippy::disallowed_methods, reason = "the name of the file says when it was moved")]
 
-use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,13 +9,17 @@ use std::{fs, io};
 use rusqlite::{Connection, OpenFlags};
 use wanctl_sink::{Deadline, FaultClass, SinkError};
 
-use crate::database::{self, Identity};
+use crate::database::{self, Identity, with_suffix};
 
 /// Opens the history at this path; a damaged one is moved aside first. A file that never was a database
 /// belongs to somebody else: it is refused and not touched.
-pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Connection, SinkError> {
+pub(crate) fn open_sound(
+    path: &Path,
+    sink: &str,
+    deadline: Deadline,
+) -> Result<Connection, SinkError> {
     let identity = database::identity(path);
-    match database::open(path, wait) {
+    match database::open(path, deadline) {
         Err(error) if error.class == FaultClass::Corrupt => {
             if !was_database(path) {
                 let path = path.display();
@@ -28,7 +31,7 @@ pub(crate) fn open_sound(path: &Path, sink: &str, wait: Duration) -> Result<Conn
             if let Some(identity) = identity {
                 set_aside(path, identity, sink, &error)?;
             }
-            database::open(path, wait)
+            database::open(path, deadline)
         }
         opened => opened,
     }
@@ -54,7 +57,7 @@ pub(crate) fn set_aside(
     if database::identity(path) != Some(damaged) {
         return Ok(());
     }
-    let aside = free_name(path);
+    let aside = free_name(path, "corrupt");
     // The log goes first: beside a new main file it would be taken for that one's.
     for suffix in ["-wal", "-shm", ""] {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
@@ -79,6 +82,7 @@ pub(crate) fn set_aside(
 pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
     let check = || -> rusqlite::Result<String> {
         let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        database::wait_for_locks(&db, deadline)?;
         database::keep_log(&db, true)?;
         db.progress_handler(10_000, Some(move || deadline.is_over()))?;
         db.pragma_query_value(None, "quick_check", |row| row.get(0))
@@ -86,17 +90,11 @@ pub(crate) fn is_sound(path: &Path, deadline: Deadline) -> bool {
     check().is_ok_and(|verdict| verdict == "ok")
 }
 
-/// A name for the damaged file that is not taken: `metrics.db.corrupt-1769300027`.
-fn free_name(path: &Path) -> PathBuf {
+/// A name for what is moved aside that is not taken: `metrics.db.corrupt-1769300027`.
+pub(crate) fn free_name(path: &Path, why: &str) -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     (now..)
-        .map(|second| with_suffix(path, &format!(".corrupt-{second}")))
-        .find(|name| !name.exists())
-        .unwrap_or_else(|| with_suffix(path, ".corrupt"))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
+        .map(|second| with_suffix(path, &format!(".{why}-{second}")))
+        .find(|name| ["", "-wal"].iter().all(|suffix| !with_suffix(name, suffix).exists()))
+        .unwrap_or_else(|| with_suffix(path, &format!(".{why}")))
 }

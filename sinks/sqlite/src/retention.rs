@@ -37,21 +37,31 @@ pub(crate) struct Retention {
     keep_seconds: i64,
     /// The series that was looked at last; clean-up goes round.
     last_series: i64,
+    /// The last try failed, which was said.
+    failing: bool,
 }
 
 impl Retention {
     /// Keeps samples this many days.
     pub(crate) fn new(days: u32) -> Self {
-        Retention { keep_seconds: i64::from(days) * DAY_SECONDS, last_series: 0 }
+        Retention { keep_seconds: i64::from(days) * DAY_SECONDS, last_series: 0, failing: false }
     }
 
-    /// Deletes some of what is too old at `newest` (Unix seconds). What fails is tried again next time.
-    pub(crate) fn clean(&mut self, db: &Connection, newest: i64, sink: &str) {
-        match self.try_clean(db, newest, Deadline::after(BUDGET)) {
+    /// Deletes some of what is too old at `newest` (Unix seconds), if there is time before the deadline.
+    /// What fails is tried again next time, and said the first time.
+    pub(crate) fn clean(&mut self, db: &Connection, newest: i64, sink: &str, deadline: Deadline) {
+        if deadline.is_over() {
+            return;
+        }
+        match self.try_clean(db, newest, deadline.min(Deadline::after(BUDGET))) {
             // Another process is writing.
             Err(error) if class(&error) == FaultClass::Transient => {}
-            Err(error) => tracing::warn!(sink, %error, "Old history could not be removed."),
-            Ok(()) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(sink, %error, "Old history could not be removed.");
+                }
+            }
+            Ok(()) => self.failing = false,
         }
     }
 

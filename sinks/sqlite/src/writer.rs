@@ -1,20 +1,27 @@
 //! The open file: one transaction a batch, then a little clean-up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, ffi, params};
 use wanctl_sink::{
     Batch, Deadline, FaultClass, Identity, OpenContext, SinkError, SinkWriter, Written,
 };
 
+use crate::beside::Beside;
+use crate::database::{begin, wait_for_locks};
 use crate::fault::{class, failed};
 use crate::retention::Retention;
 use crate::series_ids::SeriesIds;
 use crate::{SqliteConfig, database, quarantine};
 
-/// How long one call waits for another process at most, so that a long deadline doesn't hide a lock.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How long opening waits for other processes; it has no deadline of its own.
+const OPENING: Duration = Duration::from_secs(1);
+
+/// How often a checkpoint is interrupted that goes on after its deadline.
+const INTERRUPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// Writes batches to the file at a path.
 pub(crate) struct SqliteWriter {
@@ -28,6 +35,7 @@ pub(crate) struct SqliteWriter {
 struct Store {
     db: Connection,
     identity: database::Identity,
+    beside: Beside,
     ids: SeriesIds,
 }
 
@@ -41,31 +49,38 @@ impl SqliteWriter {
             store: None,
             retention: Retention::new(config.retention_days),
         };
-        writer.store(LOCK_WAIT)?;
+        writer.store(Deadline::after(OPENING))?;
         Ok(writer)
     }
 
     /// The file that has this path now, opened again if it is another one than before.
-    fn store(&mut self, wait: Duration) -> Result<&mut Store, SinkError> {
+    fn store(&mut self, deadline: Deadline) -> Result<&mut Store, SinkError> {
         let now = database::identity(&self.path);
         let store = match self.store.take() {
             Some(store) if now == Some(store.identity) => store,
             old => {
-                if let Some(old) = old {
+                let replaced = old.is_some();
+                if let Some(old) = old
+                    && let Err(error) = old.leave_behind(&self.path, deadline)
+                {
+                    self.store = Some(old);
+                    return Err(error);
+                }
+                let db = quarantine::open_sound(&self.path, &self.sink, deadline)?;
+                let identity = database::identity(&self.path).ok_or_else(|| {
+                    let message = format!("{} vanished while it was opened", self.path.display());
+                    SinkError::new(FaultClass::Transient, message)
+                })?;
+                // A file that can't be opened is an outage, of which the pipeline speaks.
+                if replaced {
                     tracing::warn!(
                         sink = self.sink,
                         path = %self.path.display(),
                         "The history file was deleted or replaced; the one at the path is used now."
                     );
-                    // The old file's log, left beside a new file, would be taken for that one's.
-                    let _ = checkpoint(&old.db);
                 }
-                let db = quarantine::open_sound(&self.path, &self.sink, wait)?;
-                let identity = database::identity(&self.path).ok_or_else(|| {
-                    let message = format!("{} vanished while it was opened", self.path.display());
-                    SinkError::new(FaultClass::Transient, message)
-                })?;
-                Store { db, identity, ids: SeriesIds::default() }
+                let beside = Beside::of(&self.path);
+                Store { db, identity, beside, ids: SeriesIds::default() }
             }
         };
         Ok(self.store.insert(store))
@@ -97,23 +112,26 @@ impl SinkWriter for SqliteWriter {
             return Written::All;
         }
         if deadline.is_over() {
-            return Written::Failed(SinkError::new(FaultClass::Cancelled, "no time left to write"));
+            return Written::Failed(no_time());
         }
-        let store = match self.store(lock_wait(deadline)) {
+        let store = match self.store(deadline) {
             Ok(store) => store,
-            Err(error) => return Written::Failed(error),
+            Err(error) => return Written::Failed(later(error)),
         };
         match store.insert(batch, deadline) {
             Ok(rejected) => {
                 let newest = batch.rows().map(|row| row.at.unix_seconds()).max();
                 if let (Some(newest), Some(store)) = (newest, &self.store) {
-                    self.retention.clean(&store.db, newest, &self.sink);
+                    self.retention.clean(&store.db, newest, &self.sink, deadline);
                 }
                 if rejected.is_empty() { Written::All } else { Written::Rejected(rejected) }
             }
             Err(error) => {
                 store.ids.forget();
-                let error = self.failed("write to", error);
+                let error = match error {
+                    Unwritten::TimeIsUp => no_time(),
+                    Unwritten::Sqlite(error) => later(self.failed("write to", error)),
+                };
                 if error.class == FaultClass::Corrupt {
                     self.examine(&error, deadline);
                 }
@@ -123,17 +141,21 @@ impl SinkWriter for SqliteWriter {
     }
 
     fn probe(&mut self, deadline: Deadline) -> Result<(), SinkError> {
-        let store = self.store(lock_wait(deadline))?;
+        let store = self.store(deadline).map_err(later)?;
         // Taking the write lock and giving it back shows that a write would go through.
         let probed = begin(&store.db, deadline).and_then(Transaction::rollback);
-        probed.map_err(|error| self.failed("write to", error))
+        probed.map_err(|error| later(self.failed("write to", error)))
     }
 
     /// Every commit is on disk already, so only the log is left to be put into the file.
     fn close(&mut self, deadline: Deadline) -> Result<(), SinkError> {
         let Some(Store { db, .. }) = self.store.take() else { return Ok(()) };
-        let wait = db.busy_timeout(lock_wait(deadline));
-        match wait.and_then(|()| checkpoint(&db)).and_then(|()| db.close().map_err(|(_, e)| e)) {
+        let closed = match checkpoint(&db, deadline) {
+            // Closing would go on with the checkpoint; whoever opens the file next will.
+            Err(error) if class(&error) == FaultClass::Cancelled => database::keep_log(&db, true),
+            done => done,
+        };
+        match closed.and(db.close().map_err(|(_, error)| error)) {
             // A reader is still at it, and will find everything in the log.
             Err(error) if class(&error) == FaultClass::Transient => Ok(()),
             closed => closed.map_err(|error| self.failed("close", error)),
@@ -142,12 +164,25 @@ impl SinkWriter for SqliteWriter {
 }
 
 impl Store {
+    /// Puts the log into the file, which is no longer at this path, and leaves nothing of it there.
+    fn leave_behind(&self, path: &Path, deadline: Deadline) -> Result<(), SinkError> {
+        // Whatever else is wrong with a file that is gone must not keep the next one waiting.
+        if let Err(error) = checkpoint(&self.db, deadline)
+            && class(&error) == FaultClass::Cancelled
+        {
+            return Err(no_time());
+        }
+        self.beside.take_away(path).map_err(|error| {
+            SinkError::io(&format!("can't take away the old log of {}", path.display()), error)
+        })
+    }
+
     /// Inserts all rows but those that can't be stored; returns these.
     fn insert(
         &mut self,
         batch: &Batch<'_>,
         deadline: Deadline,
-    ) -> rusqlite::Result<Vec<(usize, String)>> {
+    ) -> Result<Vec<(usize, String)>, Unwritten> {
         let transaction = begin(&self.db, deadline)?;
         let mut rejected = Vec::new();
         let mut add_sample = transaction.prepare_cached(
@@ -189,23 +224,143 @@ impl Store {
             }
         }
         drop((add_sample, stored_sample, add_event));
+        wait_for_locks(&transaction, deadline)?;
+        // A call that overran its deadline may have been given up, and its batch written by another
+        // writer. It must not leave a row any more: the transaction is rolled back.
+        if deadline.is_over() {
+            return Err(Unwritten::TimeIsUp);
+        }
         transaction.commit()?;
         Ok(rejected)
     }
 }
 
-/// How long a call with this deadline waits for another process.
-fn lock_wait(deadline: Deadline) -> Duration {
-    deadline.remaining().min(LOCK_WAIT)
+/// Why a batch is not in the file.
+#[derive(Debug)]
+enum Unwritten {
+    /// The deadline passed.
+    TimeIsUp,
+    Sqlite(rusqlite::Error),
 }
 
-/// Begins a transaction that can write, and waits for other processes a while.
-fn begin(db: &Connection, deadline: Deadline) -> rusqlite::Result<Transaction<'_>> {
-    db.busy_timeout(lock_wait(deadline))?;
-    Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+impl From<rusqlite::Error> for Unwritten {
+    fn from(error: rusqlite::Error) -> Self {
+        Unwritten::Sqlite(error)
+    }
 }
 
-/// Puts the log into the file and empties it.
-fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
-    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+fn no_time() -> SinkError {
+    SinkError::new(FaultClass::Cancelled, "no time left to write")
+}
+
+/// A failure after the file could be opened once. The path is no wrong configuration then, and what is in
+/// its way now (a read-only disk, a file of somebody else) may go away as it came: it is tried again soon.
+fn later(mut error: SinkError) -> SinkError {
+    if error.class == FaultClass::Config {
+        error.class = FaultClass::Resource;
+    }
+    error
+}
+
+/// Puts the log into the file and empties it. Interrupted at the deadline.
+fn checkpoint(db: &Connection, deadline: Deadline) -> rusqlite::Result<()> {
+    if deadline.is_over() {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None));
+    }
+    wait_for_locks(db, deadline)?;
+    let interrupt = db.get_interrupt_handle();
+    let (done, is_done) = mpsc::channel::<()>();
+    // A checkpoint is one step of one statement, in which SQLite calls no progress handler.
+    let watch = move || {
+        let mut patience = deadline.remaining();
+        while is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+            // An interrupt that came before the statement began is forgotten.
+            patience = INTERRUPT_AGAIN;
+        }
+    };
+    thread::scope(|scope| {
+        // Without a thread the checkpoint takes the time it takes.
+        let _ = thread::Builder::new().spawn_scoped(scope, watch);
+        let checkpointed = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        drop(done);
+        checkpointed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wanctl_sink::{
+        Frame, Item, Kind, Metric, Rollup, Schema, Series, SinkConfig, Timestamp, Unit,
+    };
+
+    use super::*;
+
+    static RTT: Metric = Metric {
+        name: "wanctl_test_rtt_ms",
+        unit: Unit::Milliseconds,
+        kind: Kind::Gauge,
+        rollup: Rollup::Mean,
+        help: "Round-trip time",
+        states: &[],
+    };
+
+    fn config(folder: &tempfile::TempDir) -> SqliteConfig {
+        SqliteConfig { path: folder.path().join("metrics.db"), ..SqliteConfig::default() }
+    }
+
+    fn writer(config: &SqliteConfig) -> SqliteWriter {
+        SqliteWriter::open(config, &OpenContext { sink: "history".into() }).unwrap()
+    }
+
+    fn row() -> Item {
+        let schema = Schema::new(vec![Series::new(&RTT, "wan1", "test")]).unwrap();
+        let at = Timestamp { unix_nanos: 1_769_300_027_000_000_000, mono_nanos: 0 };
+        let mut frame = Frame::new(at, &schema);
+        frame.push(0, 23.4);
+        Item::Frame(Arc::new(frame))
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(10))
+    }
+
+    fn rows(config: &SqliteConfig) -> i64 {
+        let db = Connection::open(&config.path).unwrap();
+        db.query_row("SELECT count(*) FROM metrics", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_write_that_is_late_after_its_last_row_leaves_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let mut late = writer(&config);
+        let deadline = Deadline::after(Duration::from_millis(100));
+        let db = &mut late.store.as_mut().unwrap().db;
+        let sleepy = move |_, _: &str, _: &str, _| while !deadline.is_over() {};
+        db.update_hook(Some(sleepy)).unwrap();
+        match late.write(&Batch::new(&[row()]), deadline) {
+            Written::Failed(error) => assert_eq!(error.class, FaultClass::Cancelled, "{error}"),
+            written => panic!("{written:?}"),
+        }
+        assert_eq!(rows(&config), 0);
+
+        // The lock went with the transaction: the writer in its place is not held up.
+        let mut other = config.open(&OpenContext { sink: "history".into() }).unwrap();
+        assert!(matches!(other.write(&Batch::new(&[row()]), soon()), Written::All));
+        assert_eq!(rows(&config), 1);
+    }
+
+    #[test]
+    fn closing_without_time_leaves_the_log_and_no_row_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let mut writer = writer(&config);
+        assert!(matches!(writer.write(&Batch::new(&[row()]), soon()), Written::All));
+        writer.close(Deadline::after(Duration::ZERO)).unwrap();
+        assert!(folder.path().join("metrics.db-wal").metadata().unwrap().len() > 0);
+        assert_eq!(rows(&config), 1);
+    }
 }

@@ -195,3 +195,48 @@ fn a_probe_adds_no_row() {
     writer.close(soon()).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
 }
+
+#[test]
+fn closing_and_opening_again_between_batches_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("rows.jsonl"), folder.path().join("rows.moved"));
+    let reopened = |value| {
+        let mut writer = open(&path);
+        write(&mut *writer, &[row(value)]);
+        writer.close(soon()).unwrap();
+    };
+    reopened(1.0);
+    reopened(2.0);
+    fs::rename(&path, &moved).unwrap();
+    reopened(3.0);
+    assert_eq!((values(&moved), values(&path)), (vec![1.0, 2.0], vec![3.0]));
+}
+
+#[test]
+fn a_new_writer_opened_before_the_old_one_is_closed_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let mut old = open(&path);
+    write(&mut *old, &[row(1.0)]);
+    let mut new = open(&path);
+    write(&mut *new, &[row(2.0)]);
+    old.close(soon()).unwrap();
+    write(&mut *new, &[row(3.0)]);
+    assert_eq!(values(&path), [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn a_path_that_worked_once_is_tried_again_soon_whatever_is_in_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("rows.jsonl"), folder.path().join("rows.moved"));
+    let mut writer = open(&path);
+    fs::rename(&path, &moved).unwrap();
+    fs::create_dir(&path).unwrap();
+    match writer.write(&Batch::new(&[row(1.0)]), soon()) {
+        Written::Failed(error) => assert_eq!(error.class, FaultClass::Resource, "{error}"),
+        other => panic!("{other:?}"),
+    }
+    fs::remove_dir(&path).unwrap();
+    write(&mut *writer, &[row(1.0)]);
+    assert_eq!(values(&path), [1.0]);
+}

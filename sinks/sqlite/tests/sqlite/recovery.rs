@@ -183,3 +183,95 @@ fn a_file_replaced_while_written_is_continued() {
         folder.connect().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
 }
+
+#[test]
+fn closing_and_opening_again_between_batches_loses_nothing() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    for second_of in 0..5 {
+        let mut writer = folder.open();
+        write(&mut *writer, &[rtt(&schema, second(second_of), second_of as f64)]);
+        writer.close(soon()).unwrap();
+    }
+    assert_eq!(folder.values(), [4.0, 3.0, 2.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_new_writer_opened_before_the_old_one_is_closed_loses_nothing() {
+    let folder = Folder::new();
+    let schema = schema("wan1");
+    let mut old = folder.open();
+    write(&mut *old, &[rtt(&schema, second(0), 1.0)]);
+    let mut new = folder.open();
+    write(&mut *new, &[rtt(&schema, second(1), 2.0)]);
+    old.close(soon()).unwrap();
+    write(&mut *new, &[rtt(&schema, second(2), 3.0)]);
+    new.close(soon()).unwrap();
+    assert_eq!(folder.values(), [3.0, 2.0, 1.0]);
+}
+
+#[test]
+fn a_path_that_worked_once_is_tried_again_soon_whatever_is_in_its_way() {
+    let (folder, away) = (Folder::new(), Folder::new());
+    let schema = schema("wan1");
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    fs::rename(folder.path(), away.path()).unwrap();
+    fs::write(folder.path(), "not a database").unwrap();
+    let class = fails(&mut *writer, &[rtt(&schema, second(1), 2.0)], soon());
+    assert_eq!(class, FaultClass::Resource);
+    fs::rename(away.path(), folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    assert_eq!(folder.values(), [2.0, 1.0]);
+}
+
+/// A history of another WAN with two rows, one of which is only in its log.
+fn with_a_log() -> (Folder, Box<dyn wanctl_sink::SinkWriter>) {
+    let other = Folder::new();
+    other.open().close(soon()).unwrap();
+    let mut writer = other.open();
+    write(&mut *writer, &[rtt(&schema("wan2"), second(0), 10.0)]);
+    (other, writer)
+}
+
+fn integrity(folder: &Folder) -> String {
+    folder.connect().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_file_replaced_together_with_its_log_is_continued_with_what_is_in_the_log() {
+    let (folder, (other, _never_closed)) = (Folder::new(), with_a_log());
+    let schema = schema("wan1");
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    for suffix in ["-wal", ""] {
+        let name = |folder: &Folder| format!("{}{suffix}", folder.path().display());
+        fs::copy(name(&other), name(&other) + ".copy").unwrap();
+        fs::rename(name(&other) + ".copy", name(&folder)).unwrap();
+    }
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    drop(writer);
+    assert_eq!(folder.values(), [2.0, 10.0]);
+    assert_eq!(integrity(&folder), "ok");
+}
+
+#[test]
+fn a_file_replaced_while_somebody_reads_it_is_continued_without_the_log_of_the_old_one() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let (schema, of_other) = (schema("wan1"), schema("wan2"));
+    let mut writer = other.open();
+    write(&mut *writer, &[rtt(&of_other, second(0), 10.0)]);
+    writer.close(soon()).unwrap();
+
+    let mut writer = folder.open();
+    write(&mut *writer, &[rtt(&schema, second(0), 1.0)]);
+    let reader = folder.connect();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM metrics").unwrap();
+    write(&mut *writer, &[rtt(&schema, second(1), 2.0)]);
+    fs::rename(other.path(), folder.path()).unwrap();
+    write(&mut *writer, &[rtt(&schema, second(2), 3.0)]);
+    drop(writer);
+    drop(reader);
+    assert_eq!(folder.values(), [3.0, 10.0]);
+    assert_eq!(integrity(&folder), "ok");
+}
