@@ -285,7 +285,11 @@ shaper: { type: dry_run }
         let program = Program {
             config: &config,
             options: &RunOptions::default(),
-            pipeline: &Pipeline::start(Vec::new(), PipelineOptions { frames_per_second }).unwrap(),
+            pipeline: &Pipeline::start(
+                Vec::new(),
+                PipelineOptions { frames_per_second, ..Default::default() },
+            )
+            .unwrap(),
             clock: Clock::start(),
             journal: &Arc::new(Journal::new(1)),
             events: &events,

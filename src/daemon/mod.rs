@@ -97,8 +97,11 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
     let rate = |interval: Duration| 1.0 / interval.as_secs_f64();
     let frames_per_second = config.autorate.iter().map(|one| rate(one.cycle)).sum::<f64>()
         + config.steering.iter().map(|one| rate(one.interval)).sum::<f64>();
-    let pipeline = Pipeline::start(config.sinks.clone(), PipelineOptions { frames_per_second })
-        .map_err(RunError::Config)?;
+    let pipeline = Pipeline::start(
+        config.sinks.clone(),
+        PipelineOptions { frames_per_second, ..Default::default() },
+    )
+    .map_err(RunError::Config)?;
     let journal = Arc::new(ArrayQueue::new(JOURNAL));
     let program = Program {
         config: &config,

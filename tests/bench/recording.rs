@@ -83,7 +83,7 @@ fn pipeline(database: &Path, hz: f64) -> Pipeline {
         format!("history: {{ type: sqlite, settings: {{ path: '{}' }} }}", database.display());
     let specs = SinkSpec::parse_yaml(&sinks, &Registry::linked().unwrap()).unwrap();
     let frames_per_second = if hz > 0.0 { 2.0 * hz } else { 10_000.0 };
-    Pipeline::start(specs, PipelineOptions { frames_per_second }).unwrap()
+    Pipeline::start(specs, PipelineOptions { frames_per_second, ..Default::default() }).unwrap()
 }
 
 /// A signal that goes through all zones: a slow wave with noise.

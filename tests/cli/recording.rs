@@ -57,7 +57,9 @@ fn drive(database: PathBuf, lock: bool) -> Run {
     let sinks =
         format!("history: {{ type: sqlite, settings: {{ path: '{}' }} }}", database.display());
     let specs = SinkSpec::parse_yaml(&sinks, &Registry::linked().unwrap()).unwrap();
-    let pipeline = Pipeline::start(specs, PipelineOptions { frames_per_second: 20.0 }).unwrap();
+    let pipeline =
+        Pipeline::start(specs, PipelineOptions { frames_per_second: 20.0, ..Default::default() })
+            .unwrap();
     assert!(database.exists(), "the sink is open when the pipeline has started");
     let mut locker = lock.then(|| Locker::start(&database));
 

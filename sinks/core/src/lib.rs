@@ -17,7 +17,6 @@
 //!
 //! This crate does no I/O of its own, but for looking up a [`Secret`], and knows nothing of links, shapers or routers.
 
-mod backoff;
 mod config;
 #[cfg(any(feature = "conformance", doc))]
 pub mod conformance;
@@ -25,34 +24,38 @@ mod counters;
 mod error;
 mod event;
 mod frame;
+mod handle;
 mod issue;
 mod metric;
 mod pipeline;
 mod queue;
+mod random;
 mod registry;
-mod select;
+mod running;
 mod secret;
+mod select;
 mod series;
 mod sink;
 mod spec;
-#[allow(dead_code, reason = "the worker takes its rows through it")]
+mod telemetry;
 mod transform;
 mod units;
+mod watch;
 mod worker;
 mod writer;
 
 pub use config::{OpenContext, Resource, Settings, SinkConfig};
-pub use counters::SinkStats;
+pub use counters::{Health, SinkStats};
 pub use error::{FaultClass, SinkError};
 pub use event::{Details, Event, label_text};
 pub use frame::{Frame, MAX_SAMPLES, Sample, Timestamp};
 pub use issue::{Issue, nearest};
 pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue, conflicts};
-pub use pipeline::{Pipeline, PipelineOptions};
+pub use pipeline::{Applied, Pipeline, PipelineOptions};
 pub use queue::Overflow;
 pub use registry::{ABI, Registry, SinkDescriptor};
-pub use select::{Glob, Reduce, Select};
 pub use secret::{Secret, SecretError};
+pub use select::{Glob, Reduce, Select};
 pub use series::{Labels, Schema, SchemaError, Series};
 pub use sink::{Admission, Fanout, MetricsSink};
 pub use spec::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup};

@@ -95,6 +95,8 @@ impl Unit {
 pub enum Kind {
     /// A level that goes up and down.
     Gauge,
+    /// A sum since the program's start, which only grows; its name ends in `_total`.
+    Counter,
     /// A code out of a closed list; averaging it makes no sense.
     State,
     /// Something that happened once, with details.
@@ -109,6 +111,8 @@ pub enum Rollup {
     Mean,
     /// The most frequent value; a tie goes to the larger, which is the worse state.
     Mode,
+    /// The newest value.
+    Last,
     /// Never rolled up.
     None,
 }

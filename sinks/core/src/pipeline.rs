@@ -1,18 +1,16 @@
 //! The running sinks of a program, and the one handle its controllers need.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::queue::{Queue, Queued};
-use crate::worker::{Mailbox, Worker};
-use crate::{
-    Deadline, Fanout, FaultClass, Issue, MetricsSink, OpenContext, Resource, SinkSpec, SinkStats,
-    Startup,
-};
+use crate::running::RunningSink;
+use crate::watch::{Watched, Watcher};
+use crate::worker::State;
+use crate::{Deadline, FaultClass, Issue, MetricsSink, Resource, SinkSpec, SinkStats, Startup};
 
 /// How long a start waits to see whether sinks open.
 const OPENING: Duration = Duration::from_secs(2);
@@ -25,11 +23,14 @@ pub struct PipelineOptions {
     /// How many frames a second all controllers together emit; turns a queue's seconds into frames.
     /// Default 40.
     pub frames_per_second: f64,
+    /// How often the accounts of each sink are sent through the pipeline themselves, as the
+    /// `wanctl_sink_*` metrics of WAN `daemon`. Default `None`: never.
+    pub report: Option<Duration>,
 }
 
 impl Default for PipelineOptions {
     fn default() -> Self {
-        PipelineOptions { frames_per_second: 40.0 }
+        PipelineOptions { frames_per_second: 40.0, report: None }
     }
 }
 
@@ -50,19 +51,27 @@ impl Default for PipelineOptions {
 ///
 /// Call [`shutdown`](Self::shutdown) to have everything written that is queued. A pipeline that is
 /// dropped tries for a quarter of a second.
-#[derive(Debug)]
 pub struct Pipeline {
-    sinks: Vec<RunningSink>,
-    handle: Fanout,
+    watched: Arc<Watched>,
+    watcher: Option<Watcher>,
+    options: PipelineOptions,
+    /// Held while the set of sinks changes, which may take its time.
+    applying: Mutex<()>,
 }
 
-#[derive(Debug)]
-struct RunningSink {
-    name: String,
-    kind: String,
-    queue: Arc<Queue>,
-    mailbox: Arc<Mailbox>,
-    thread: Option<JoinHandle<()>>,
+/// What a change of the set of sinks has done; see [`Pipeline::apply`].
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Sinks that were not touched.
+    pub unchanged: Vec<String>,
+    /// Sinks that go on with other settings or options, and what waited in their queues.
+    pub changed: Vec<String>,
+    /// Sinks that are new.
+    pub added: Vec<String>,
+    /// The final accounts of sinks that are gone.
+    pub removed: Vec<SinkStats>,
+    /// Sinks that can't work as configured now, and why. One that ran before still runs as it was.
+    pub refused: Vec<Issue>,
 }
 
 impl Pipeline {
@@ -77,34 +86,45 @@ impl Pipeline {
     /// sinks on one file or port, two sinks of one name, destinations that can't work (unless the
     /// sink's `startup` says otherwise). Nothing runs then.
     pub fn start(specs: Vec<SinkSpec>, options: PipelineOptions) -> Result<Self, Vec<Issue>> {
-        let mut issues = Self::check(&specs);
+        let issues = Self::check(&specs);
         if !issues.is_empty() {
             return Err(issues);
         }
-        let specs: Vec<SinkSpec> = specs.into_iter().filter(|spec| spec.enabled).collect();
-        let startups: Vec<Startup> = specs.iter().map(|spec| spec.startup).collect();
-        let mut sinks = Vec::with_capacity(specs.len());
+        let watched = Arc::new(Watched::default());
+        let watcher = Watcher::start(Arc::clone(&watched), options.report)
+            .map_err(|error| vec![Issue::new("sinks", format!("no thread: {error}"))])?;
+        let pipeline =
+            Pipeline { watched, watcher: Some(watcher), options, applying: Mutex::new(()) };
+        let wanted = specs.into_iter().filter(|spec| spec.enabled).collect();
+        let (sinks, issues) = pipeline.open(wanted);
+        pipeline.watched.set(sinks);
+        if issues.is_empty() { Ok(pipeline) } else { Err(issues) }
+    }
+
+    /// Starts sinks and waits a while to see how they open; those that can't work are reported and end.
+    fn open(&self, specs: Vec<SinkSpec>) -> (Vec<Arc<RunningSink>>, Vec<Issue>) {
+        let (mut sinks, mut issues) = (Vec::with_capacity(specs.len()), Vec::new());
         for spec in specs {
             let path = format!("sinks.{}", spec.name);
-            match RunningSink::start(spec, &options) {
-                Ok(sink) => sinks.push(sink),
+            match RunningSink::start(spec, self.options.frames_per_second, &self.watched.clock) {
+                Ok(sink) => sinks.push(Arc::new(sink)),
                 Err(error) => issues.push(Issue::new(path, format!("no thread: {error}"))),
             }
         }
         let until = Deadline::after(OPENING);
-        for (sink, startup) in sinks.iter().zip(startups) {
-            match sink.mailbox.first_open(until) {
-                Some(Err((FaultClass::Config, message))) if startup == Startup::Error => {
-                    issues.push(Issue::new(format!("sinks.{}", sink.name), message));
-                }
-                Some(_) => {}
-                None => warn!(sink = sink.name, "Sink is still opening; its rows queue."),
+        sinks.retain(|sink| match sink.first_open(until) {
+            Some(Err((FaultClass::Config, message))) if sink.spec.startup == Startup::Error => {
+                issues.push(Issue::new(format!("sinks.{}", sink.spec.name), message));
+                sink.order_stop(Deadline::after(Duration::ZERO));
+                false
             }
-        }
-        let handles =
-            sinks.iter().map(|sink| Box::new(Queued(Arc::clone(&sink.queue))) as Box<_>).collect();
-        let pipeline = Pipeline { sinks, handle: Fanout::new(handles) };
-        if issues.is_empty() { Ok(pipeline) } else { Err(issues) }
+            Some(_) => true,
+            None => {
+                warn!(sink = sink.spec.name, "Sink is still opening; its rows queue.");
+                true
+            }
+        });
+        (sinks, issues)
     }
 
     /// Everything wrong with the enabled ones of these sinks that can be told without opening them, as
@@ -134,22 +154,107 @@ impl Pipeline {
         issues
     }
 
-    /// A handle to all sinks, for a controller to hold.
+    /// Makes these the sinks, by difference: one that is configured as before is not touched, one that
+    /// has other settings or options is opened anew and gets what waits in its queue, one that is new is
+    /// started, and one that is gone writes what it has and ends. Handles of controllers stay valid.
+    ///
+    /// A sink counts as configured as before if it was read from the same YAML, or its [`SinkSpec`] is a
+    /// clone with the same options.
+    ///
+    /// Takes at most about `within` for each sink that changes or goes, three times its `timeout` if it
+    /// hangs in a call just then. Emits go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`](Self::check) finds: then nothing was changed. A sink that is found wrong only
+    /// when it is opened is in [`Applied::refused`], and the others are changed all the same.
+    pub fn apply(&self, specs: Vec<SinkSpec>, within: Duration) -> Result<Applied, Vec<Issue>> {
+        let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let issues = Self::check(&specs);
+        if !issues.is_empty() {
+            return Err(issues);
+        }
+        let mut applied = Applied::default();
+        let mut old: Vec<Arc<RunningSink>> = self.watched.sinks().clone();
+        let mut wanted: Vec<SinkSpec> = specs.into_iter().filter(|spec| spec.enabled).collect();
+
+        // What goes lets go first, since a new sink may want its file or port.
+        let (stay, gone): (Vec<_>, Vec<_>) =
+            old.drain(..).partition(|sink| wanted.iter().any(|spec| spec.name == sink.spec.name));
+        self.watched.set(stay.clone());
+        applied.removed = stop(&gone, within);
+
+        let mut sinks: Vec<Arc<RunningSink>> = Vec::with_capacity(wanted.len());
+        for sink in stay {
+            let Some(at) = wanted.iter().position(|spec| spec.name == sink.spec.name) else {
+                continue;
+            };
+            let spec = wanted.remove(at);
+            let name = spec.name.clone();
+            if spec.is_as_before(&sink.spec) {
+                applied.unchanged.push(name);
+                sinks.push(sink);
+                continue;
+            }
+            match sink.change(spec, Deadline::after(within)) {
+                Ok(changed) => {
+                    info!(sink = name, "Sink goes on with its new configuration.");
+                    applied.changed.push(name);
+                    sinks.push(Arc::new(changed));
+                }
+                Err(message) => {
+                    warn!(sink = name, error = message, "Sink goes on as it was.");
+                    applied.refused.push(Issue::new(format!("sinks.{name}"), message));
+                    sinks.push(sink);
+                }
+            }
+            // At once, so that the queue of a sink that changed is the one that emits go to.
+            self.replace(&sinks);
+        }
+        let (added, refused) = self.open(wanted);
+        applied.added = added.iter().map(|sink| sink.spec.name.clone()).collect();
+        applied.refused.extend(refused);
+        sinks.extend(added);
+        self.watched.set(sinks);
+        Ok(applied)
+    }
+
+    /// Puts the newest state of these sinks in place of the older one.
+    fn replace(&self, newer: &[Arc<RunningSink>]) {
+        let mut sinks = self.watched.sinks().clone();
+        for sink in &mut sinks {
+            if let Some(newer) = newer.iter().find(|newer| newer.spec.name == sink.spec.name) {
+                *sink = Arc::clone(newer);
+            }
+        }
+        self.watched.set(sinks);
+    }
+
+    /// Has every sink let go of its destination and open it again, as after a file was moved away.
+    /// Returns at once; what waits is written to the destination that is opened then.
+    pub fn reopen(&self) {
+        for sink in self.watched.sinks().iter() {
+            sink.worker.order(State::order_reopen);
+        }
+    }
+
+    /// A handle to all sinks, for a controller to hold. It stays valid when the set of sinks changes.
     pub fn sink(&self) -> Box<dyn MetricsSink> {
-        Box::new(self.handle.clone())
+        Box::new(self.watched.handle.clone())
     }
 
     /// What became of the rows so far, sink by sink.
     pub fn stats(&self) -> Vec<SinkStats> {
-        self.sinks.iter().map(RunningSink::stats).collect()
+        self.watched.sinks().iter().map(|sink| sink.stats()).collect()
     }
 
     /// Has everything written that was emitted before this call. True if all sinks did it in time.
     pub fn flush(&self, within: Duration) -> bool {
         let until = Deadline::after(within);
-        let orders: Vec<u64> = self.sinks.iter().map(RunningSink::order_flush).collect();
-        let done = |(sink, order): (&RunningSink, u64)| sink.mailbox.wait_flushed(order, until);
-        self.sinks.iter().zip(orders).all(done)
+        let sinks = self.watched.sinks().clone();
+        let orders: Vec<u64> =
+            sinks.iter().map(|sink| sink.worker.order(State::order_flush)).collect();
+        sinks.iter().zip(orders).all(|(sink, order)| sink.wait_flushed(order, until))
     }
 
     /// Takes nothing more, writes what is queued, and ends the workers.
@@ -161,76 +266,49 @@ impl Pipeline {
     }
 
     fn stop(&mut self, within: Duration) -> Vec<SinkStats> {
-        let until = Deadline::after(within);
-        let sinks = std::mem::take(&mut self.sinks);
-        for sink in &sinks {
-            sink.queue.close();
-            sink.mailbox.order_stop(until);
-            sink.unpark();
-        }
-        for one in sinks.iter().map(RunningSink::stats).filter(|one| one.queued + one.in_flight > 0)
-        {
-            let (rows, seconds) = (one.queued + one.in_flight, within.as_secs_f64());
-            info!(sink = one.name, rows, seconds, "Writing what is queued, for at most this long.");
-        }
-        // A call that begins before the deadline ends with it; leave it a moment to return.
-        let grace = Deadline::after(within + LAST_CHANCE);
-        for sink in &sinks {
-            if !sink.mailbox.wait_ended(grace) {
-                warn!(sink = sink.name, "Sink did not stop in time and is left behind.");
-            }
-        }
-        let stats: Vec<SinkStats> = sinks.iter().map(RunningSink::stats).collect();
-        for one in stats.iter().filter(|one| one.unwritten() > 0) {
-            let rows = one.unwritten();
-            warn!(sink = one.name, rows, "Rows were not written before the deadline.");
-        }
+        // Queues stay where handles point, so that what comes now is counted.
+        let sinks = std::mem::take(&mut *self.watched.sinks());
+        let stats = stop(&sinks, within);
+        self.watcher = None;
         stats
     }
 }
 
+/// Has these sinks write what they have, and end.
+fn stop(sinks: &[Arc<RunningSink>], within: Duration) -> Vec<SinkStats> {
+    let until = Deadline::after(within);
+    for sink in sinks {
+        sink.order_stop(until);
+    }
+    for one in sinks.iter().map(|sink| sink.stats()).filter(|one| one.queued + one.in_flight > 0) {
+        let (rows, seconds) = (one.queued + one.in_flight, within.as_secs_f64());
+        info!(sink = one.name, rows, seconds, "Writing what is queued, for at most this long.");
+    }
+    // A call that begins before the deadline ends with it; leave it a moment to return.
+    let grace = Deadline::after(within + LAST_CHANCE);
+    for sink in sinks {
+        if !sink.wait_ended(grace) {
+            warn!(sink = sink.spec.name, "Sink did not stop in time and is left behind.");
+        }
+    }
+    let stats: Vec<SinkStats> = sinks.iter().map(|sink| sink.stats()).collect();
+    for one in stats.iter().filter(|one| one.unwritten() > 0) {
+        let rows = one.unwritten();
+        warn!(sink = one.name, rows, "Rows were not written before the deadline.");
+    }
+    stats
+}
+
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        if !self.sinks.is_empty() {
+        if self.watcher.is_some() {
             self.stop(LAST_CHANCE);
         }
     }
 }
 
-impl RunningSink {
-    fn start(spec: SinkSpec, options: &PipelineOptions) -> std::io::Result<Self> {
-        let frames =
-            (spec.queue.seconds * options.frames_per_second).ceil().clamp(1.0, 1e7) as usize;
-        let queue = Arc::new(Queue::new(frames, spec.queue.full));
-        let mailbox = Arc::new(Mailbox::default());
-        let worker = Worker {
-            queue: Arc::clone(&queue),
-            mailbox: Arc::clone(&mailbox),
-            config: spec.config,
-            context: OpenContext { sink: spec.name.clone() },
-            batch: spec.batch,
-            startup: spec.startup,
-        };
-        let thread = thread::Builder::new()
-            .name(format!("sink/{}", spec.name))
-            .spawn(move || worker.run())?;
-        debug!(sink = spec.name, kind = spec.kind, queue_frames = frames, "Sink starts.");
-        Ok(RunningSink { name: spec.name, kind: spec.kind, queue, mailbox, thread: Some(thread) })
-    }
-
-    fn stats(&self) -> SinkStats {
-        self.queue.counters.stats(&self.name, &self.kind)
-    }
-
-    fn order_flush(&self) -> u64 {
-        let order = self.mailbox.order_flush();
-        self.unpark();
-        order
-    }
-
-    fn unpark(&self) {
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("sinks", &self.stats()).finish_non_exhaustive()
     }
 }

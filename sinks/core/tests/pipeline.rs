@@ -231,7 +231,11 @@ fn a_full_queue_gives_up_the_oldest_and_counts_it() {
     let hung = Scripted::doing(&[Act::Hang]);
     let mut spec = hung.spec("a");
     spec.queue = QueueOptions { seconds: 1.0, full: Overflow::DropOldest };
-    let pipeline = Pipeline::start(vec![spec], PipelineOptions { frames_per_second: 4.0 }).unwrap();
+    let pipeline = Pipeline::start(
+        vec![spec],
+        PipelineOptions { frames_per_second: 4.0, ..Default::default() },
+    )
+    .unwrap();
     let (sink, schema) = (pipeline.sink(), schema());
     let answers: Vec<_> = (0..200).map(|i| sink.emit(&frame(&schema, f64::from(i)))).collect();
     assert!(answers.contains(&Admission::Evicted(1)));
@@ -252,7 +256,7 @@ fn drop_newest_refuses_and_latest_keeps_one() {
         // Nothing is taken from the queue before the shutdown.
         spec.batch.linger = Duration::from_secs(3600);
         spec.queue = QueueOptions { seconds: 1.0, full };
-        let options = PipelineOptions { frames_per_second: 1.0 };
+        let options = PipelineOptions { frames_per_second: 1.0, ..Default::default() };
         let pipeline = Pipeline::start(vec![spec], options).unwrap();
         let (sink, schema) = (pipeline.sink(), schema());
         for i in 0..100 {
@@ -433,7 +437,7 @@ proptest! {
         let mut spec = destination.spec("a");
         spec.queue.seconds = capacity;
         spec.batch.rows = 7;
-        let pipeline = Pipeline::start(vec![spec], PipelineOptions { frames_per_second: 1.0 }).unwrap();
+        let pipeline = Pipeline::start(vec![spec], PipelineOptions { frames_per_second: 1.0, ..Default::default() }).unwrap();
         let (sink, schema) = (pipeline.sink(), schema());
         for i in 0..frames {
             let _ = sink.emit(&frame(&schema, f64::from(i)));

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use wanctl_sink::{Metric, Series};
+use wanctl_sink::{Kind, Metric, Series};
 
 /// A text format that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,16 @@ pub(crate) fn render<'a>(families: impl Iterator<Item = Family<'a>>, format: For
     for Family { metric, samples } in families {
         let name = metric.name;
         let help = help(metric.help, format);
-        push(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+        let kind = if is_counter(metric) { "counter" } else { "gauge" };
+        // In OpenMetrics a counter's family is called without the ending that its samples carry.
+        let family = match format {
+            Format::OpenMetrics if is_counter(metric) => name.trim_end_matches(TOTAL),
+            _ => name,
+        };
+        push(&mut text, format_args!("# HELP {family} {help}\n# TYPE {family} {kind}\n"));
         let unit = metric.unit.as_str();
-        if format == Format::OpenMetrics && ends_in_unit(name, unit) {
-            push(&mut text, format_args!("# UNIT {name} {unit}\n"));
+        if format == Format::OpenMetrics && ends_in_unit(family, unit) {
+            push(&mut text, format_args!("# UNIT {family} {unit}\n"));
         }
         for (labels, value) in samples {
             push(&mut text, format_args!("{name}{labels} {value}\n"));
@@ -51,6 +57,14 @@ pub(crate) fn render<'a>(families: impl Iterator<Item = Family<'a>>, format: For
         text.push_str("# EOF\n");
     }
     text
+}
+
+/// What the name of a counter ends in.
+const TOTAL: &str = "_total";
+
+/// Whether to say that it only grows. OpenMetrics takes only a counter of the right name for one.
+fn is_counter(metric: &Metric) -> bool {
+    metric.kind == Kind::Counter && metric.name.ends_with(TOTAL)
 }
 
 /// Why a series can't be exposed by its name.
@@ -125,7 +139,7 @@ fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use wanctl_sink::{Kind, Rollup, Unit};
+    use wanctl_sink::{Rollup, Unit};
 
     use super::*;
 

@@ -3,6 +3,7 @@
 mod parse;
 mod reader;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde_yaml::Value;
 
 use self::parse::parse_sink;
 use self::reader::kind_of;
-use crate::{Issue, Overflow, Registry, Select, SinkConfig};
+use crate::{Issue, Overflow, Registry, Select, Settings, SinkConfig};
 
 /// One sink as configured.
 #[derive(Clone, Debug)]
@@ -38,6 +39,17 @@ pub struct SinkSpec {
     pub retry: RetryOptions,
     /// How long one call to the destination may take, 100 ms to 5 min. Default 5 s.
     pub timeout: Duration,
+    /// Where the plugin's part comes from, which tells whether two are the same.
+    origin: Origin,
+}
+
+/// What a plugin's part was made of.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// `settings:` as written.
+    Read(Settings),
+    /// Made in code; clones share it.
+    Made(Arc<()>),
 }
 
 /// `queue:`
@@ -135,7 +147,26 @@ impl SinkSpec {
             batch: BatchOptions::default(),
             retry: RetryOptions::default(),
             timeout: Self::TIMEOUT,
+            origin: Origin::Made(Arc::new(())),
         }
+    }
+
+    /// Whether a sink that runs as `other` would run the same as this.
+    pub(crate) fn is_as_before(&self, other: &Self) -> bool {
+        let origin = match (&self.origin, &other.origin) {
+            (Origin::Read(one), Origin::Read(other)) => one == other,
+            (Origin::Made(one), Origin::Made(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        // The startup option is about the past of a sink that runs.
+        origin
+            && self.kind == other.kind
+            && self.select == other.select
+            && self.prefix == other.prefix
+            && self.queue == other.queue
+            && self.batch == other.batch
+            && self.retry == other.retry
+            && self.timeout == other.timeout
     }
 
     /// Reads a `sinks:` section: a map from name to sink, in any serialisable form.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::reader::{Reader, kind_of, show};
-use super::{BatchOptions, QueueOptions, RetryOptions, SinkSpec, Startup};
+use super::{BatchOptions, Origin, QueueOptions, RetryOptions, SinkSpec, Startup};
 use crate::{Issue, Overflow, Reduce, Registry, Select, Settings, format_duration};
 
 const KEYS: [&str; 10] = [
@@ -88,6 +88,7 @@ fn read(name: &str, sink: &mut Reader<'_>, registry: &Registry) -> Option<SinkSp
         batch: batch.unwrap_or_default(),
         retry: retry.unwrap_or_default(),
         timeout: timeout.unwrap_or(SinkSpec::TIMEOUT),
+        origin: Origin::Read(settings),
     })
 }
 

@@ -107,7 +107,9 @@ impl Worker {
                 let opened = self.open(&*config);
                 Outcome::Exchanged(opened.map(|new| {
                     let mut old = writer.replace(new);
-                    if old.is_some() && let Err(error) = close(&mut old, deadline) {
+                    if old.is_some()
+                        && let Err(error) = close(&mut old, deadline)
+                    {
                         let sink = &self.context.sink;
                         tracing::warn!(sink, %error, "Sink did not close cleanly.");
                     }

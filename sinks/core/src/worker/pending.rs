@@ -1,7 +1,7 @@
 //! The rows in flight: taken off the queue, not yet at the destination.
 
-use crate::transform::split;
 use crate::Item;
+use crate::transform::split;
 
 /// Items in the order they are written, and how many of them the next call gets.
 #[derive(Debug)]
@@ -117,11 +117,8 @@ impl Pending {
         }
         self.rows -= rows;
         self.tried = self.tried.saturating_sub(items);
-        self.portion = if self.items.is_empty() {
-            usize::MAX
-        } else {
-            self.portion.saturating_mul(2)
-        };
+        self.portion =
+            if self.items.is_empty() { usize::MAX } else { self.portion.saturating_mul(2) };
         (rows, again)
     }
 

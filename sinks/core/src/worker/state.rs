@@ -172,6 +172,13 @@ pub(crate) struct Flush {
     offered: u64,
 }
 
+/// Whether a failed write calls for another writer: a mended file, another password, an address that is
+/// looked up anew.
+fn is_reopened_after(class: FaultClass) -> bool {
+    use FaultClass::{Auth, Bug, Config, Corrupt};
+    matches!(class, Auth | Bug | Config | Corrupt)
+}
+
 impl State {
     pub(crate) fn new(
         name: String,
@@ -231,6 +238,11 @@ impl State {
         self.change = Some(change);
     }
 
+    /// Takes an order to change back; false if it is being carried out already.
+    pub(crate) fn cancel_change(&mut self) -> bool {
+        self.change.take().is_some()
+    }
+
     /// What to do now.
     pub(crate) fn next(&mut self, now: Instant) -> Task {
         let task = self.decide(now);
@@ -243,7 +255,7 @@ impl State {
             Task::Exchange { deadline, .. } => Some(*deadline),
         };
         self.call = deadline.map(|deadline| (now, deadline));
-        self.counters.breaker.store(self.breaker.state(now) as u64, Relaxed);
+        self.counters.breaker.store(self.breaker.state(now) as u8, Relaxed);
         task
     }
 
@@ -465,8 +477,7 @@ impl State {
             Written::Failed(error) => {
                 self.pending.failed(items);
                 self.failed(&error, now);
-                let class = error.class;
-                if matches!(class, FaultClass::Corrupt | FaultClass::Bug | FaultClass::Config) {
+                if is_reopened_after(error.class) {
                     return Keep::Nothing;
                 }
             }
@@ -548,7 +559,8 @@ impl State {
 
     fn exchanged(&mut self, exchanged: Result<(), SinkError>, now: Instant) -> Keep {
         let Some(change) = self.exchanging.take() else { return Keep::Nothing };
-        let refused = matches!(&exchanged, Err(e) if matches!(e.class, FaultClass::Config | FaultClass::Bug));
+        let refused =
+            matches!(&exchanged, Err(e) if matches!(e.class, FaultClass::Config | FaultClass::Bug));
         if refused && let Err(error) = exchanged {
             self.changed = Some(Err((error.class, error.to_string())));
             // With the same file or port, the old writer had to go, and comes back with the next rows.
@@ -580,6 +592,10 @@ impl State {
         if !overdue || self.stop.is_some() {
             return None;
         }
+        if self.exchanging.take().is_some() {
+            let message = "the new configuration does not open in time".to_owned();
+            self.changed = Some(Err((FaultClass::Cancelled, message)));
+        }
         if self.left_behind >= LEFT_BEHIND {
             self.counters.set_health(Health::Stalled);
             return None;
@@ -596,9 +612,6 @@ impl State {
         let error = SinkError::new(FaultClass::Cancelled, message);
         if self.first_open.is_none() {
             self.first_open = Some(Err((error.class, error.to_string())));
-        }
-        if self.exchanging.take().is_some() {
-            self.changed = Some(Err((error.class, error.to_string())));
         }
         // The call may have come as far as the destination.
         self.pending.failed(self.pending.next(false).len());
