@@ -1,3 +1,5 @@
+//! What passes, what is dropped, what is made of a window, and that the accounts hold.
+
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeMap;

@@ -25,7 +25,7 @@ pub(crate) struct Breaker {
 pub(crate) enum BreakerState {
     /// All of them.
     Closed,
-    /// The next one, with a little to do; more if it goes well.
+    /// The next one, with a little to do, and more each time that goes well.
     HalfOpen,
     /// None, for now.
     Open,
@@ -58,7 +58,12 @@ impl Breaker {
         self.not_before = self.not_before.max(Some(now + time));
     }
 
-    /// A try succeeded.
+    /// A try with a part of what waits succeeded: the next one need not wait.
+    pub(crate) fn go_on(&mut self) {
+        self.not_before = None;
+    }
+
+    /// What waited is through.
     pub(crate) fn succeeded(&mut self) {
         *self = Breaker::default();
     }

@@ -12,7 +12,7 @@ pub(crate) struct Pending {
     rows: usize,
     bytes: usize,
     /// All of them, unless the destination could not take so many, or panicked: then half as many each
-    /// time, until the item that is to blame is alone, and after it twice as many each time.
+    /// time, until the item that is to blame is alone. From there on it is twice as many each time.
     portion: usize,
     /// How many items the last call had that failed: they may be there already.
     tried: usize,
@@ -74,10 +74,17 @@ impl Pending {
         }
     }
 
-    /// What the next call gets; of a trial, one item.
-    pub(crate) fn next(&self, trial: bool) -> Vec<Item> {
-        let most = if trial { 1 } else { self.portion };
-        self.items.iter().take(most).cloned().collect()
+    /// What the next call gets.
+    pub(crate) fn next(&self) -> Vec<Item> {
+        self.items.iter().take(self.portion).cloned().collect()
+    }
+
+    /// The next call gets one item, the one after it two, and so on: whether the destination takes
+    /// anything is seen by a little.
+    pub(crate) fn start_small(&mut self) {
+        if !self.items.is_empty() {
+            self.portion = 1;
+        }
     }
 
     /// The call with the first items failed.

@@ -296,8 +296,7 @@ impl State {
             let turn = self.stop.is_some() || self.breaker.wait(now).is_zero();
             if due && turn && !self.stop.is_some_and(Deadline::is_over) {
                 return if self.open {
-                    let trial = self.breaker.state(now) != BreakerState::Closed;
-                    Task::Write(self.pending.next(trial && self.stop.is_none()), self.deadline())
+                    Task::Write(self.pending.next(), self.deadline())
                 } else {
                     Task::Open(self.setup.config.clone())
                 };
@@ -494,6 +493,10 @@ impl State {
         counters::shift(&counters.in_flight, &counters.rejected, rejected);
         counters::shift(&counters.in_flight, &counters.delivered, rows - rejected);
         counters::add(&counters.redelivered, again);
+        if !self.pending.is_empty() {
+            // A full disk may take a row and not the next; it is well when all of the batch is through.
+            return self.breaker.go_on();
+        }
         self.breaker.succeeded();
         if let Some(outage) = self.outage.take() {
             let seconds = now.duration_since(outage.since).as_secs_f64();
@@ -515,6 +518,9 @@ impl State {
     fn failed(&mut self, error: &SinkError, now: Instant) {
         self.counters.failures.fetch_add(1, Relaxed);
         self.breaker.failed(error.class, &self.setup.retry, now);
+        if self.breaker.state(now) != BreakerState::Closed {
+            self.pending.start_small();
+        }
         match &mut self.outage {
             Some(outage) => outage.failures += 1,
             None => {
@@ -614,7 +620,7 @@ impl State {
             self.first_open = Some(Err((error.class, error.to_string())));
         }
         // The call may have come as far as the destination.
-        self.pending.failed(self.pending.next(false).len());
+        self.pending.failed(self.pending.next().len());
         self.failed(&error, now);
         self.tell_health();
         Some(self.generation)
