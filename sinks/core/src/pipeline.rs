@@ -231,7 +231,8 @@ impl Pipeline {
     }
 
     /// Has every sink let go of its destination and open it again, as after a file was moved away.
-    /// Returns at once; what waits is written to the destination that is opened then.
+    /// Returns at once; what waits is written to the destination that is opened then. One that failed is
+    /// tried at once, also a sink that is off.
     pub fn reopen(&self) {
         for sink in self.watched.sinks().iter() {
             sink.worker.order(State::order_reopen);
@@ -248,7 +249,8 @@ impl Pipeline {
         self.watched.sinks().iter().map(|sink| sink.stats()).collect()
     }
 
-    /// Has everything written that was emitted before this call. True if all sinks did it in time.
+    /// Has everything written that was emitted before this call, also what a window of `select.every` has so
+    /// far. True if all sinks did it in time.
     pub fn flush(&self, within: Duration) -> bool {
         let until = Deadline::after(within);
         let sinks = self.watched.sinks().clone();

@@ -114,6 +114,11 @@ impl Queue {
         }
     }
 
+    /// Takes everything again.
+    pub(crate) fn enable(&self) {
+        self.disabled.store(false, Ordering::Release);
+    }
+
     /// Takes one cycle's samples.
     pub(crate) fn emit(&self, frame: &Arc<Frame>) -> Admission {
         let refused = usize::from(frame.refused());
@@ -143,16 +148,21 @@ impl Queue {
     ) -> Admission {
         let counters = &self.counters;
         let n = rows(item);
-        counters::add(&counters.offered, n);
-        if self.closed.load(Ordering::Acquire) {
-            counters::add(&counters.lost_at_shutdown, n);
-            return Admission::Closed;
+        let turned_away = if self.closed.load(Ordering::Acquire) {
+            Some((&counters.lost_at_shutdown, Admission::Closed))
+        } else if self.disabled.load(Ordering::Acquire) {
+            Some((&counters.rejected, Admission::Refused))
+        } else {
+            None
+        };
+        if let Some((account, answer)) = turned_away {
+            counters::add(account, n);
+            counters::add(&counters.offered, n);
+            return answer;
         }
-        if self.disabled.load(Ordering::Acquire) {
-            counters::add(&counters.rejected, n);
-            return Admission::Refused;
-        }
+        // In this order, so that a flush never takes a row for gone that is on its way.
         counters::add(&counters.queued, n);
+        counters::add(&counters.offered, n);
         let entry = Entry { what: Arc::clone(item), emitted: self.clock.now() };
         if self.overflow == Overflow::DropNewest {
             return match ring.push(entry) {

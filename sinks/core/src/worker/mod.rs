@@ -18,7 +18,7 @@ use std::time::Instant;
 pub(crate) use state::{Answer, Change, Setup, State};
 
 use crate::{Batch, Deadline, FaultClass, OpenContext, SinkConfig, SinkError, SinkWriter};
-use state::{Keep, Outcome, Task};
+use state::{Keep, Outcome, Task, refuses_a_change};
 
 /// What a sink's threads, the watcher and the pipeline share. No control thread ever touches it.
 pub(crate) struct Worker {
@@ -101,24 +101,26 @@ impl Worker {
             }
             Task::Close(deadline) => Outcome::Closed(close(writer, deadline)),
             Task::Exchange { config, close_first, deadline } => {
-                if close_first && let Err(error) = close(writer, deadline) {
-                    tracing::warn!(sink = self.context.sink, %error, "Sink did not close cleanly.");
+                if close_first {
+                    self.close(writer, deadline);
                 }
                 let opened = self.open(&*config);
-                Outcome::Exchanged(opened.map(|new| {
-                    let mut old = writer.replace(new);
-                    if old.is_some()
-                        && let Err(error) = close(&mut old, deadline)
-                    {
-                        let sink = &self.context.sink;
-                        tracing::warn!(sink, %error, "Sink did not close cleanly.");
-                    }
-                }))
+                if !opened.as_ref().is_err_and(|error| refuses_a_change(error.class)) {
+                    self.close(writer, deadline);
+                }
+                Outcome::Exchanged(opened.map(|new| *writer = Some(new)))
             }
             Task::Open(config) => {
                 Outcome::Opened(self.open(&*config).map(|new| *writer = Some(new)))
             }
             Task::Rest(_) | Task::End => Outcome::Opened(Ok(())),
+        }
+    }
+
+    /// Closes the writer, if there is one, on the way to another.
+    fn close(&self, writer: &mut Option<Box<dyn SinkWriter>>, deadline: Deadline) {
+        if let Err(error) = close(writer, deadline) {
+            tracing::warn!(sink = self.context.sink, %error, "Sink did not close cleanly.");
         }
     }
 

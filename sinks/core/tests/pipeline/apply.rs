@@ -116,6 +116,35 @@ fn reopening_closes_and_opens_and_loses_nothing() {
 }
 
 #[test]
+fn a_sink_that_is_off_comes_back_when_it_is_reopened_or_changed() {
+    for change in [false, true] {
+        let (off, other) = (Scripted::default(), Scripted::default());
+        *off.0.refuse_open.lock().unwrap() = Some(FaultClass::Config);
+        let mut spec = off.spec("a");
+        spec.startup = Startup::Ignore;
+        let pipeline = start(vec![spec]);
+        let (sink, schema) = (pipeline.sink(), schema());
+        assert_eq!(sink.emit(&frame(&schema, 1.0)), Admission::Refused);
+        assert_eq!(pipeline.stats()[0].health, Health::Off);
+        pipeline.reopen();
+        wait_for("another try", || off.0.opened.load(SeqCst) == 2);
+        assert_eq!(sink.emit(&frame(&schema, 2.0)), Admission::Refused);
+        *off.0.refuse_open.lock().unwrap() = None;
+        if change {
+            pipeline.apply(vec![other.spec("a")], LONG).unwrap();
+        } else {
+            pipeline.reopen();
+            wait_for("another try", || off.0.opened.load(SeqCst) == 3);
+        }
+        wait_for("a healthy sink", || pipeline.stats()[0].health == Health::Ok);
+        assert_eq!(sink.emit(&frame(&schema, 3.0)), Admission::Queued);
+        let stats = &pipeline.shutdown(LONG)[0];
+        assert_eq!([off.rows(), other.rows()].concat(), [3.0], "{change}");
+        assert!(stats.is_balanced() && stats.rejected == 2, "{stats:?}");
+    }
+}
+
+#[test]
 fn no_emit_is_lost_or_held_up_while_the_set_changes_again_and_again() {
     let kept = Scripted::default();
     let spec = kept.spec("kept");
