@@ -17,6 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,
+    failed_at: Option<Instant>,
     not_before: Option<Instant>,
 }
 
@@ -36,6 +37,7 @@ impl Breaker {
     pub(crate) fn failed(&mut self, class: FaultClass, retry: &RetryOptions, now: Instant) {
         let exponential = retry.initial.saturating_mul(1 << self.failures.min(16)).min(retry.max);
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = Some(now);
         let backoff = if self.failures < OPENS_AFTER {
             // Anywhere from now on, so that many sinks don't try in step.
             exponential.mul_f64(fraction())
@@ -71,6 +73,13 @@ impl Breaker {
     /// How long to wait before the next try.
     pub(crate) fn wait(&self, now: Instant) -> Duration {
         self.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+
+    /// The same for somebody in a hurry, who waits this long at most after a failure.
+    pub(crate) fn wait_at_most(&self, most: Duration, now: Instant) -> Duration {
+        let hurried =
+            self.failed_at.map_or(Duration::ZERO, |at| (at + most).saturating_duration_since(now));
+        self.wait(now).min(hurried)
     }
 
     pub(crate) fn state(&self, now: Instant) -> BreakerState {

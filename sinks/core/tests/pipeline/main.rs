@@ -5,4 +5,5 @@
 mod apply;
 mod delivery;
 mod faults;
+mod law;
 mod support;

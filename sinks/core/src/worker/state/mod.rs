@@ -194,12 +194,17 @@ impl State {
             }
         }
         self.fill(now);
+        // The last tries don't wait for long.
+        let wait = match self.stop {
+            Some(_) => self.breaker.wait_at_most(LAST_TRIES, now),
+            None => self.breaker.wait(now),
+        };
         let ordered = self.flush.ordered != self.flush.done;
         if ordered && (self.pending.is_empty() || self.has_settled()) {
             if !self.open {
                 // Without a writer nothing was ever written that could be flushed.
                 self.flush.done = self.flush.ordered;
-            } else if self.breaker.wait(now).is_zero() || self.stop.is_some() {
+            } else if wait.is_zero() {
                 return Task::Flush(self.deadline());
             }
         }
@@ -213,9 +218,7 @@ impl State {
                 || self.pending.bytes() >= self.setup.batch.bytes;
             let again = self.pending.comes_again();
             let due = waited || full || again || ordered || self.stop.is_some();
-            // The last tries don't wait for their turn.
-            let turn = self.stop.is_some() || self.breaker.wait(now).is_zero();
-            if due && turn && !self.stop.is_some_and(Deadline::is_over) {
+            if due && wait.is_zero() && !self.stop.is_some_and(Deadline::is_over) {
                 return if self.open {
                     Task::Write(self.pending.next(), self.deadline())
                 } else {
