@@ -124,6 +124,17 @@ fn a_disabled_sink_takes_no_destination_and_no_name() {
 }
 
 #[test]
+fn a_glob_that_selects_no_metric_is_noted() {
+    let sinks = "sinks: { n: { type: 'null', select: { include: [wanctl_rtt_*, wanctl_rt_ms], exclude: [wanctl_sink_*] } } }";
+    let notes: Vec<String> =
+        config(&[&autorate(DRY, sinks)]).notes.iter().map(ToString::to_string).collect();
+    let about: Vec<&String> = notes.iter().filter(|note| note.contains("sinks.n")).collect();
+    let expected =
+        "a.yaml: sinks.n.select.include: `wanctl_rt_ms` matches no metric of this program";
+    assert!(about.len() == 1 && about[0].ends_with(expected), "{about:?}");
+}
+
+#[test]
 fn steering_reads_the_cake_of_another_file() {
     for (asked, shaper, aware) in [
         ("", CAKE, true),

@@ -94,6 +94,12 @@ fn of_file<'a>(
             Asked::of_original(specs, file, "storage")
         }
     };
+    for asked in &sinks {
+        for (key, glob) in asked.spec.select.unmatched() {
+            let path = format!("{}.select.{key}", asked.key);
+            note(&path, &format!("`{glob}` matches no metric of this program"));
+        }
+    }
     if let Some(Listen { host, port }) = &source.metrics {
         if registry.get("prometheus").is_ok() {
             let settings = json!({ "host": host, "port": port });

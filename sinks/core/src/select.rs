@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wildmatch::WildMatch;
 
-use crate::{Event, Series};
+use crate::{Event, Series, catalogue};
 
 /// `select:` Which rows a sink gets. By default every one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,6 +72,16 @@ impl fmt::Display for Glob {
 }
 
 impl Select {
+    /// Globs on names that match none of the metrics declared in this program, with the key each stands
+    /// under: most likely slips of the pen.
+    pub fn unmatched(&self) -> Vec<(&'static str, &Glob)> {
+        let names: Vec<&str> = catalogue().into_keys().collect();
+        let include = self.include.iter().map(|glob| ("include", glob));
+        let exclude = self.exclude.iter().map(|glob| ("exclude", glob));
+        let matches_none = |glob: &Glob| !names.iter().any(|name| glob.matches(name));
+        include.chain(exclude).filter(|(_, glob)| matches_none(glob)).collect()
+    }
+
     /// Whether the values of a series are wanted.
     pub(crate) fn takes_series(&self, series: &Series) -> bool {
         self.takes_name(series.metric().name)
