@@ -178,3 +178,25 @@ fn name(signal: i32) -> &'static str {
         _ => "another",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn before_controllers_run_only_a_request_to_reload_is_kept() {
+        let (events, inbox) = mpsc::channel();
+        for signal in [SIGUSR1, SIGHUP, SIGHUP] {
+            events.send(Event::Signal(signal)).unwrap();
+        }
+        assert!(!is_asked_to_stop(&inbox, &events));
+        let kept: Vec<Event> = inbox.try_iter().collect();
+        assert!(matches!(kept[..], [Event::Signal(SIGHUP)]), "{kept:?}");
+        for signal in [SIGTERM, SIGINT] {
+            events.send(Event::Signal(signal)).unwrap();
+            assert!(is_asked_to_stop(&inbox, &events));
+        }
+    }
+}
