@@ -20,7 +20,8 @@ Examples:
 
 Signals: SIGTERM and SIGINT stop in order, with everything written that was queued; a second one ends the
 program at once. SIGHUP reads the files again: sinks follow them at once and open their files anew, what else
-changed is logged and waits for the next start; files with mistakes change nothing. SIGUSR1 records the
+changed is logged and waits for the next start; files with mistakes change nothing. A terminal that is closed
+stops it. SIGUSR1 records the
 configuration once more. When it stops, shapers keep the last rates they took.")]
 pub(crate) struct Arguments {
     /// Configuration files; all controllers in them run in this process

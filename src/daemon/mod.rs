@@ -1,6 +1,6 @@
 //! The daemon: opens everything, starts a control thread for each controller, and waits.
 //!
-//! This thread owns signals, the status line and the order of starting and stopping. Control threads
+//! This thread owns signals, reloads, the status line and the order of starting and stopping. Control threads
 //! share nothing with it but atomics and lock-free slots; what they see comes from the prober's thread,
 //! what they decide goes to the shaper's and the router's, what they record goes to the sinks'.
 
@@ -87,8 +87,11 @@ pub enum RunError {
 /// Runs every controller of the configuration until the duration is over or a signal comes.
 ///
 /// Signals: SIGTERM and SIGINT stop; SIGHUP reads the files of `options` again, which the sinks follow at
-/// once and the rest at the next start; SIGUSR1 records the configuration once more. While it stops, a
+/// once and the rest at the next start, or stops if it comes because the terminal was closed; SIGUSR1 records the configuration once more. While it stops, a
 /// second SIGTERM or SIGINT ends the process at once, with exit code 1.
+///
+/// A reload is done on the calling thread: a stop that is asked for meanwhile waits for it, and control for
+/// neither.
 ///
 /// The accounts of the sinks are recorded every ten seconds, as the `wanctl_sink_*` metrics.
 ///

@@ -98,6 +98,7 @@ pub(super) fn until_over(
     carry_out: impl Fn(Request),
 ) {
     let show = options.status_line && io::stdout().is_terminal();
+    let on_terminal = is_on_terminal();
     let mut next_line = Instant::now() + SECOND;
     let mut left = running.len();
     while left > 0 {
@@ -110,6 +111,11 @@ pub(super) fn until_over(
             Ok(Event::Signal(SIGUSR1)) => {
                 info!("Configuration is recorded on request.");
                 carry_out(Request::Snapshot);
+            }
+            // The signal has two senders: whoever asks for it, and the kernel when a terminal is closed.
+            Ok(Event::Signal(SIGHUP)) if on_terminal && !is_on_terminal() => {
+                info!("The terminal is gone. Stopping.");
+                return;
             }
             Ok(Event::Signal(SIGHUP)) => {
                 info!("The configuration files are read again.");
@@ -164,6 +170,11 @@ pub(super) fn log(journal: &Journal) {
             Entry::Measurement(wan, _) => info!(wan = &*wan, "Measurement is back."),
         }
     }
+}
+
+/// Whether somebody may be watching; no longer once the terminal was closed.
+fn is_on_terminal() -> bool {
+    io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
 /// Whether this signal means the end.

@@ -85,6 +85,25 @@ fn a_second_signal_ends_a_stop_that_takes_long() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_stops_in_order() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    let run = "run --config {} --duration 120s --status-socket status.sock";
+    let program = place.command(run, &config);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["--quiet", "--command", &format!("exec {}", words.join(" ")), "/dev/null"]);
+    terminal.current_dir(place.work()).stdin(std::process::Stdio::null());
+    let terminal = place.start(terminal);
+    let socket = place.work().join("status.sock");
+    poll("a running program", || socket.exists().then_some(()));
+    terminal.signal("KILL");
+    // It goes with the program.
+    poll("the end", || (!socket.exists()).then_some(()));
+}
+
+#[test]
 fn a_killed_program_leaves_a_sound_database_with_all_but_the_last_seconds() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
