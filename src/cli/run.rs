@@ -18,11 +18,11 @@ Examples:
   wanctl run --config /etc/wanctl/cable.yaml /etc/wanctl/steering.yaml --log-format json
   wanctl run --config cable.yaml --dry-run        decide and record, change nothing
 
-Signals: SIGTERM and SIGINT stop in order, with everything written that was queued; a second one ends the
-program at once. SIGHUP reads the files again: sinks follow them at once and open their files anew, what else
-changed is logged and waits for the next start; files with mistakes change nothing. A terminal that is closed
-stops it. SIGUSR1 records the
-configuration once more. When it stops, shapers keep the last rates they took.")]
+Signals: SIGTERM and SIGINT stop in order, with everything written that was queued; a second one
+ends the program at once. SIGHUP reads the files again: sinks follow them at once and open their
+files anew, what else changed is logged and waits for the next start, and files with mistakes change
+nothing. A terminal that is closed stops the program. SIGUSR1 records the configuration once more.
+When it stops, shapers keep the last rates they took.")]
 pub(crate) struct Arguments {
     /// Configuration files; all controllers in them run in this process
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]

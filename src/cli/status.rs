@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Arguments of `wanctl status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code 0 while every controller runs and every sink is ok or starting. 1 when a controller makes no
-cycles, a sink is failing, quarantined, stalled, off or stopped, or no daemon answers.
+Exit code 0 while every controller runs and every sink is ok or starting; 1 when a controller
+makes no cycles, a sink is failing, quarantined, stalled, off or stopped, or no daemon answers.
 
 Examples:
   wanctl status
-  wanctl status --socket /run/user/1000/wanctl.sock      of `wanctl run --status-socket` with that path
+  wanctl status --socket /tmp/w.sock     of a daemon that has --status-socket /tmp/w.sock
   wanctl status --json | jq '.sinks[] | select(.health != \"ok\") | {name, error}'")]
 pub(crate) struct Arguments {
     /// Where the daemon listens
