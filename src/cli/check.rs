@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{invalid, write_json};
+use super::{linked, write_json};
 use crate::config::{self, Config, Note};
-use crate::sink::{Issue, Registry};
+use crate::sink::Issue;
 
 /// Arguments of `wanctl check`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let registry = linked()?;
     let loaded = config::load(&arguments.files, &registry).map(with_limits);
     let code = if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match (loaded, arguments.json) {

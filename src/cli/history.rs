@@ -11,10 +11,10 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use wanctl_sink_sqlite::{History, HistoryError, Query, Record};
 
-use super::{invalid, write_json};
+use super::{invalid, linked, write_json};
 use crate::config::{self, DEFAULT_DATABASE};
 use crate::daemon::Clock;
-use crate::sink::{Registry, Resource, catalogue, nearest};
+use crate::sink::{Resource, catalogue, nearest};
 use crate::units;
 
 /// What the names of the program's own metrics start with.
@@ -126,7 +126,7 @@ fn database(arguments: &Arguments) -> anyhow::Result<PathBuf> {
         return Ok(path.clone());
     }
     let Some(file) = &arguments.config else { return Ok(DEFAULT_DATABASE.into()) };
-    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let registry = linked()?;
     let config =
         config::load(std::slice::from_ref(file), &registry).map_err(|issues| invalid(&issues))?;
     let sqlite = config.sinks.iter().find(|sink| sink.kind == "sqlite");

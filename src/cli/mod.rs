@@ -9,6 +9,7 @@ mod history;
 mod log;
 mod run;
 mod sinks;
+mod status;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::sink::Issue;
+use crate::sink::{Issue, Registry};
 
 /// Keeps an internet link fast under load, and records why.
 #[derive(Debug, Parser)]
@@ -29,6 +30,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   wanctl run --config config/quickstart.yaml      measure, decide, record; touch nothing
+  wanctl status                                   what a running daemon is doing
   wanctl check /etc/wanctl/*.yaml                 what is wrong with a configuration
   wanctl history --last 5m --db wanctl.db         what was recorded
 
@@ -40,6 +42,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with configuration files.
     Check(check::Arguments),
+    /// Ask a running daemon what it is doing.
+    Status(status::Arguments),
     /// Look at the kinds of sinks this program has.
     Sinks(sinks::Arguments),
     /// Show what was recorded.
@@ -61,6 +65,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Status(arguments) => status::run(&arguments, out),
         Command::Sinks(arguments) => sinks::run(&arguments, out),
         #[cfg(feature = "sqlite")]
         Command::History(arguments) => history::run(&arguments, out),
@@ -79,6 +84,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let is = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is)
+}
+
+/// The kinds of sinks that are linked into this program.
+///
+/// # Errors
+///
+/// Crates that can't be in one program together. It is the program that is at fault then, not a file.
+fn linked() -> anyhow::Result<Registry> {
+    Registry::linked()
+        .map_err(|issues| listed("the sinks in this program do not fit together:", &issues))
 }
 
 /// Issues of a configuration as one error: a line each.

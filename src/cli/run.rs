@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{invalid, listed, log};
-use crate::daemon::{self, RunError, RunOptions};
-use crate::sink::Registry;
+use super::{invalid, linked, listed, log};
+use crate::daemon::{self, DEFAULT_SOCKET, RunError, RunOptions};
 use crate::{config, units};
 
 /// Arguments of `wanctl run`.
@@ -19,9 +18,11 @@ Examples:
   wanctl run --config /etc/wanctl/cable.yaml /etc/wanctl/steering.yaml --log-format json
   wanctl run --config cable.yaml --dry-run        decide and record, change nothing
 
-Signals: SIGTERM, SIGINT and SIGHUP stop in order, with everything written that was queued; a second SIGTERM
-or SIGINT ends the program at once. SIGUSR1 records the configuration once more. When it stops, shapers keep
-the last rates they took.")]
+Signals: SIGTERM and SIGINT stop in order, with everything written that was queued; a second one
+ends the program at once. SIGHUP reads the files again: sinks follow them at once and open their
+files anew, what else changed is logged and waits for the next start, and files with mistakes change
+nothing. A terminal that is closed stops the program. SIGUSR1 records the configuration once more.
+When it stops, shapers keep the last rates they took.")]
 pub(crate) struct Arguments {
     /// Configuration files; all controllers in them run in this process
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Change no shaper and no route, whatever the files say; measuring and recording go on
     #[arg(long)]
     dry_run: bool,
+    /// Where `wanctl status` asks this daemon, or `none`. Without the right to it the daemon goes on
+    #[arg(long, default_value = DEFAULT_SOCKET, value_name = "PATH")]
+    status_socket: PathBuf,
     /// How log lines look
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: log::Format,
@@ -42,11 +46,14 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log::init(arguments.log_format, &arguments.log_level);
-    let registry = Registry::linked().map_err(|issues| invalid(&issues))?;
+    let registry = linked()?;
     let config = config::load(&arguments.config, &registry).map_err(|issues| invalid(&issues))?;
     let options = RunOptions {
         duration: arguments.duration,
         dry_run: arguments.dry_run,
+        files: arguments.config.clone(),
+        status_socket: Some(arguments.status_socket.clone())
+            .filter(|path| path.as_os_str() != "none"),
         status_line: matches!(arguments.log_format, log::Format::Text),
     };
     match daemon::run(config, &options) {

@@ -10,7 +10,7 @@ use super::section::Reader;
 use super::steering::{CakeUse, SteeringFile};
 use super::{
     AutorateConfig, BaselineSource, Config, FileConfig, Note, ShaperConfig, SinkSource,
-    SteeringConfig,
+    SteeringConfig, Written,
 };
 use super::{destinations, sinks};
 use crate::steering::Contributor;
@@ -82,7 +82,13 @@ pub(super) fn clashes(files: &[Outline]) -> Vec<Issue> {
 /// Two autorate controllers for one WAN, two steering controllers that watch one WAN, `cake_aware` without
 /// a CAKE to read, and everything that is wrong with the sinks.
 pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Vec<Issue>> {
-    let mut config = Config { autorate: vec![], steering: vec![], sinks: vec![], notes: vec![] };
+    let mut config = Config {
+        autorate: vec![],
+        steering: vec![],
+        sinks: vec![],
+        notes: vec![],
+        written: Written::default(),
+    };
     let mut sources = Vec::new();
     let outlines: Vec<Outline> = files.iter().map(Outline::of_config).collect();
     let mut issues = clashes(&outlines);
@@ -90,6 +96,7 @@ pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Ve
     for file in files {
         sources.push(file.sinks);
         config.notes.extend(file.notes);
+        config.written.extend(file.written);
         config.autorate.extend(file.autorate);
         steering_files.extend(file.steering);
     }

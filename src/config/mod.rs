@@ -90,6 +90,7 @@ mod shaper;
 mod sinks;
 mod snapshot;
 mod steering;
+mod written;
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -110,6 +111,7 @@ pub use shaper::ShaperConfig;
 pub use snapshot::{Snapshot, SnapshotError, Trigger, snapshot_labels};
 pub use steering::{BaselineSource, CakeQueues, SteeringConfig};
 pub use wanctl_sink::{Secret, SecretError};
+pub use written::Written;
 
 use accept::show;
 use combine::Outline;
@@ -128,6 +130,8 @@ pub struct Config {
     pub sinks: Vec<SinkSpec>,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
+    /// Which keys the files have.
+    pub written: Written,
 }
 
 impl Config {
@@ -196,6 +200,7 @@ pub struct FileConfig {
     pub sinks: SinkSource,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
+    written: Written,
 }
 
 impl FileConfig {
@@ -354,7 +359,8 @@ fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig>
         Some(steering) => Some(steering?),
         None => None,
     };
-    let mut config = FileConfig { autorate, steering, sinks, notes: Vec::new() };
+    let written = Written::of(map, file);
+    let mut config = FileConfig { autorate, steering, sinks, notes: Vec::new(), written };
     let snapshot = snapshot(map, shape, &config).ok()?;
     if let Some(autorate) = &mut config.autorate {
         autorate.snapshot = snapshot.clone();

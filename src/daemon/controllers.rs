@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::cycle::{Beat, Journal};
 use super::prepare::{self, Loop, Shaping};
 use super::reflectors::{self, Discovery, Wanted};
-use super::running::Running;
+use super::running::{Controller, Running};
 use super::schedule::Schedule;
 use super::wait::{self, Event};
 use super::{RunError, RunOptions, actuator};
@@ -61,14 +61,14 @@ pub(super) fn start(
     let mut autorate = Vec::new();
     for (one, shaper) in config.autorate.iter().zip(shapers) {
         autorate.push((one, autorate_probes(one, &mut discovery)?, shaper));
-        if wait::is_asked_to_stop(inbox) {
+        if wait::is_asked_to_stop(inbox, program.events) {
             return Ok(None);
         }
     }
     let mut steering = Vec::new();
     for one in &config.steering {
         steering.push((one, steering_probes(one, &mut discovery)?));
-        if wait::is_asked_to_stop(inbox) {
+        if wait::is_asked_to_stop(inbox, program.events) {
             return Ok(None);
         }
     }
@@ -119,7 +119,8 @@ fn start_all(
             journal: Arc::clone(program.journal),
         };
         let events = program.events.clone();
-        running.control(kind, &wan, status, prober, events, move || body(beat))?;
+        let controller = Controller { kind, wan, interval, status };
+        running.control(controller, prober, events, move || body(beat))?;
     }
     Ok(())
 }
@@ -279,6 +280,7 @@ shaper: { type: dry_run }
             steering: Vec::new(),
             sinks: Vec::new(),
             notes: Vec::new(),
+            written: Default::default(),
         };
         let (events, _inbox) = mpsc::channel();
         let frames_per_second = 20.0;

@@ -1,6 +1,6 @@
 //! The daemon: opens everything, starts a control thread for each controller, and waits.
 //!
-//! This thread owns signals, the status line and the order of starting and stopping. Control threads
+//! This thread owns signals, reloads, the status line and the order of starting and stopping. Control threads
 //! share nothing with it but atomics and lock-free slots; what they see comes from the prober's thread,
 //! what they decide goes to the shaper's and the router's, what they record goes to the sinks'.
 
@@ -13,15 +13,20 @@ mod controllers;
 pub mod cycle;
 mod prepare;
 mod reflectors;
+mod reload;
+mod report;
 mod route;
 mod running;
 mod schedule;
+mod socket;
 mod state_file;
 mod status;
 mod wait;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
@@ -30,13 +35,19 @@ use wanctl_sink::{Issue, Pipeline, PipelineOptions, SinkStats};
 
 pub use clock::Clock;
 pub use schedule::{Schedule, Tick};
+pub use socket::DEFAULT_SOCKET;
 pub use status::{Shown, Status};
 
 use crate::config::{Config, Trigger};
 use controllers::Program;
+use report::{Reporter, Watched};
+use socket::{Listener, Server};
+use wait::Request;
 
 /// How long sinks may take to write what is queued when the program stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
+/// How often the accounts of the sinks are recorded.
+const REPORT: Duration = Duration::from_secs(10);
 /// How many entries of the journal wait for the log.
 const JOURNAL: usize = 256;
 
@@ -47,6 +58,10 @@ pub struct RunOptions {
     pub duration: Option<Duration>,
     /// Change no shaper and no route.
     pub dry_run: bool,
+    /// The files that the configuration was read from, to be read again on SIGHUP.
+    pub files: Vec<PathBuf>,
+    /// The Unix socket where `wanctl status` asks, [`DEFAULT_SOCKET`] for one; `None` for no socket.
+    pub status_socket: Option<PathBuf>,
     /// Show a status line a second, if standard output is a terminal.
     pub status_line: bool,
 }
@@ -71,8 +86,14 @@ pub enum RunError {
 
 /// Runs every controller of the configuration until the duration is over or a signal comes.
 ///
-/// Signals: SIGTERM, SIGINT and SIGHUP stop; SIGUSR1 records the configuration once more. While it stops, a
+/// Signals: SIGTERM and SIGINT stop; SIGHUP reads the files of `options` again, which the sinks follow at
+/// once and the rest at the next start, or stops if it comes because the terminal was closed; SIGUSR1 records the configuration once more. While it stops, a
 /// second SIGTERM or SIGINT ends the process at once, with exit code 1.
+///
+/// A reload is done on the calling thread: a stop that is asked for meanwhile waits for it, and control for
+/// neither.
+///
+/// The accounts of the sinks are recorded every ten seconds, as the `wanctl_sink_*` metrics.
 ///
 /// # Errors
 ///
@@ -96,10 +117,11 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
     }
     let rate = |interval: Duration| 1.0 / interval.as_secs_f64();
     let frames_per_second = config.autorate.iter().map(|one| rate(one.cycle)).sum::<f64>()
-        + config.steering.iter().map(|one| rate(one.interval)).sum::<f64>();
+        + config.steering.iter().map(|one| rate(one.interval)).sum::<f64>()
+        + config.sinks.len() as f64 * rate(REPORT);
     let pipeline = Pipeline::start(
         config.sinks.clone(),
-        PipelineOptions { frames_per_second, ..Default::default() },
+        PipelineOptions { frames_per_second, report: Some(REPORT) },
     )
     .map_err(RunError::Config)?;
     let journal = Arc::new(ArrayQueue::new(JOURNAL));
@@ -127,23 +149,46 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
         controllers::record_snapshots(&config, sink.as_ref(), clock.stamp(), trigger);
     };
     snapshot(Trigger::Startup);
-    wait::until_over(&running, &journal, &inbox, options, || snapshot(Trigger::Manual));
+    let carry_out = |request| match request {
+        Request::Snapshot => snapshot(Trigger::Manual),
+        Request::Reload => {
+            if reload::reload(&options.files, &config, &pipeline) {
+                snapshot(Trigger::Reload);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let _server =
+            options.status_socket.as_deref().and_then(Listener::open).and_then(|socket| {
+                let started = clock.now();
+                let watched = |controller| Watched::new(controller, started);
+                let controllers = running.controllers().into_iter().map(watched).collect();
+                let reporter = Reporter { options, pipeline: &pipeline, clock, controllers };
+                Server::start(scope, socket, reporter)
+                    .inspect_err(|error| warn!(%error, "The status socket has no thread."))
+                    .ok()
+            });
+        wait::until_over(&running, &journal, &inbox, options, carry_out);
+    });
     let outcome = running.stop_control();
     wait::log(&journal);
     // What is recorded must not wait for a device; helpers finish meanwhile.
     let stats = pipeline.shutdown(LAST_WRITES);
     running.wait_for_helpers();
-    for sink in &stats {
-        let SinkStats { name, delivered, evicted, rejected, .. } = sink;
-        let lost = sink.unwritten();
-        if lost == 0 {
-            info!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
-        } else {
-            warn!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
-        }
-    }
+    stats.iter().for_each(say_closed);
     if stats.is_empty() {
         warn!("No sink was configured: nothing was recorded.");
     }
     outcome
+}
+
+/// Logs the final accounts of a sink.
+fn say_closed(sink: &SinkStats) {
+    let SinkStats { name, delivered, evicted, rejected, .. } = sink;
+    let lost = sink.unwritten();
+    if lost == 0 {
+        info!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
+    } else {
+        warn!(sink = name, delivered, evicted, rejected, lost, "Sink closed.");
+    }
 }

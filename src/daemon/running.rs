@@ -28,7 +28,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// The word for it, which is the `source` of its rows.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Autorate => "autorate",
             Kind::Steering => "steering",
@@ -44,11 +45,25 @@ pub(super) struct Running {
     helpers: Vec<Background>,
 }
 
+/// A controller as others see it.
+#[derive(Clone, Debug)]
+pub(super) struct Controller {
+    pub(super) kind: Kind,
+    pub(super) wan: String,
+    /// The time between its cycles.
+    pub(super) interval: Duration,
+    pub(super) status: Arc<Status>,
+}
+
+impl Controller {
+    fn name(&self) -> String {
+        format!("{} {}", self.kind.name(), self.wan)
+    }
+}
+
 /// One control thread, and what it measures with.
 struct Control {
-    name: String,
-    kind: Kind,
-    status: Arc<Status>,
+    controller: Controller,
     prober: Prober,
     thread: JoinHandle<bool>,
 }
@@ -71,22 +86,24 @@ impl Running {
     /// The system has no thread to give.
     pub(super) fn control(
         &mut self,
-        kind: Kind,
-        wan: &str,
-        status: Arc<Status>,
+        controller: Controller,
         prober: Prober,
         events: Sender<Event>,
         body: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<()> {
-        let name = format!("{} {wan}", kind.name());
-        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+        let thread = thread::Builder::new().name(controller.name()).spawn(move || {
             let clean = catch_unwind(AssertUnwindSafe(body)).is_ok();
             // The main thread may be gone already, when it stopped on a signal.
             let _ = events.send(Event::Ended { clean });
             clean
         })?;
-        self.control.push(Control { name, kind, status, prober, thread });
+        self.control.push(Control { controller, prober, thread });
         Ok(())
+    }
+
+    /// The controllers that were started, for somebody else to look at.
+    pub(super) fn controllers(&self) -> Vec<Controller> {
+        self.control.iter().map(|control| control.controller.clone()).collect()
     }
 
     /// How many control loops were started.
@@ -100,7 +117,7 @@ impl Running {
         let prober = || self.control.iter().find(|control| control.prober.has_ended());
         helper
             .map(|helper| helper.name().to_owned())
-            .or_else(|| prober().map(|control| format!("prober of {}", control.name)))
+            .or_else(|| prober().map(|control| format!("prober of {}", control.controller.name())))
     }
 
     /// One line with the newest numbers of all controllers.
@@ -136,9 +153,10 @@ impl Control {
         self.thread.thread().unpark();
         let clean = self.thread.join().unwrap_or(false);
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let (status, probes) = (&self.status, self.prober.counts());
+        let name = self.controller.name();
+        let (status, probes) = (&self.controller.status, self.prober.counts());
         info!(
-            controller = self.name,
+            controller = name,
             cycles = count(&status.cycles),
             without_sample = count(&status.without_sample),
             skipped = count(&status.skipped),
@@ -150,18 +168,21 @@ impl Control {
             probes_failed = probes.failed,
             "Controller stopped."
         );
-        if clean { Ok(()) } else { Err(RunError::Panicked(self.name)) }
+        if clean { Ok(()) } else { Err(RunError::Panicked(name)) }
     }
 
     fn line(&self) -> String {
-        let s = &self.status;
+        let s = &self.controller.status;
         let code = |n: &AtomicU64| n.load(Ordering::Relaxed) as usize;
         let name = |names: &[&'static str], code: usize| *names.get(code).unwrap_or(&"?");
         let link = format!(
             "{}: rtt {} ms (base {}, delta {})",
-            self.name, s.rtt_ms, s.baseline_ms, s.delta_ms
+            self.controller.name(),
+            s.rtt_ms,
+            s.baseline_ms,
+            s.delta_ms
         );
-        let decided = match self.kind {
+        let decided = match self.controller.kind {
             Kind::Steering => {
                 let route = if code(&s.second) == 1 { "alternate WAN" } else { "primary WAN" };
                 format!("{} {route}", name(&Congestion::NAMES, code(&s.state)))
@@ -199,6 +220,11 @@ mod tests {
         Prober::start(config, Instant::now()).unwrap().0
     }
 
+    fn controller(kind: Kind, wan: &str) -> Controller {
+        let interval = Duration::from_secs(1);
+        Controller { kind, wan: wan.to_owned(), interval, status: Arc::default() }
+    }
+
     /// Adds a control thread that runs until it is told to stop.
     fn add_endless(running: &mut Running, events: &Sender<Event>) {
         let stop = running.stop_flag();
@@ -207,13 +233,13 @@ mod tests {
                 thread::park();
             }
         };
-        let (status, events) = (Arc::default(), events.clone());
-        running.control(Kind::Autorate, "sound", status, prober(), events, body).unwrap();
+        let sound = controller(Kind::Autorate, "sound");
+        running.control(sound, prober(), events.clone(), body).unwrap();
     }
 
     /// Waits until the program should end, and stops.
     fn run_to_its_end(mut running: Running, inbox: &mpsc::Receiver<Event>) -> Result<(), RunError> {
-        wait::until_over(&running, &Journal::new(1), inbox, &RunOptions::default(), || {});
+        wait::until_over(&running, &Journal::new(1), inbox, &RunOptions::default(), |_| {});
         let outcome = running.stop_control();
         running.wait_for_helpers();
         outcome
@@ -225,8 +251,8 @@ mod tests {
         let mut running = Running::default();
         add_endless(&mut running, &events);
         let body = || panic!("injected");
-        let status = Arc::default();
-        running.control(Kind::Steering, "broken", status, prober(), events.clone(), body).unwrap();
+        let broken = controller(Kind::Steering, "broken");
+        running.control(broken, prober(), events.clone(), body).unwrap();
         let error = run_to_its_end(running, &inbox).unwrap_err();
         assert!(matches!(&error, RunError::Panicked(name) if name == "steering broken"), "{error}");
     }
@@ -245,8 +271,8 @@ mod tests {
     fn controllers_that_reached_their_end_are_no_error() {
         let (events, inbox) = mpsc::channel();
         let mut running = Running::default();
-        let status = Arc::default();
-        running.control(Kind::Autorate, "done", status, prober(), events.clone(), || {}).unwrap();
+        let done = controller(Kind::Autorate, "done");
+        running.control(done, prober(), events.clone(), || {}).unwrap();
         run_to_its_end(running, &inbox).unwrap();
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn forward_signals(events: Sender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            if signal != SIGUSR1 {
+            if stops(signal) {
                 asked.store(true, Ordering::Release);
             }
             if events.send(Event::Signal(signal)).is_err() {
@@ -58,16 +58,35 @@ pub(super) fn forward_signals(events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
+/// What a signal asks the main thread for, other than to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Record the configuration once more.
+    Snapshot,
+    /// Read the configuration files again.
+    Reload,
+}
+
 /// Whether a signal has asked to stop so far. For the time before controllers run: a request to record
-/// the configuration is dropped, for it is recorded when they start.
-pub(super) fn is_asked_to_stop(inbox: &Receiver<Event>) -> bool {
-    inbox.try_iter().any(|event| match event {
-        Event::Signal(signal) if signal != SIGUSR1 => {
+/// the configuration is dropped, for it is recorded when they start; one to read the files again is kept.
+pub(super) fn is_asked_to_stop(inbox: &Receiver<Event>, events: &Sender<Event>) -> bool {
+    let mut reload = false;
+    let stop = inbox.try_iter().any(|event| match event {
+        Event::Signal(signal) if stops(signal) => {
             info!(signal = name(signal), "Stopping.");
             true
         }
-        Event::Signal(_) | Event::Ended { .. } => false,
-    })
+        Event::Signal(signal) => {
+            reload |= signal == SIGHUP;
+            false
+        }
+        Event::Ended { .. } => false,
+    });
+    if reload {
+        // It can't fail: the receiver is in hand.
+        let _ = events.send(Event::Signal(SIGHUP));
+    }
+    stop
 }
 
 /// Waits until every control loop ended, a signal says stop, or a thread panicked.
@@ -76,9 +95,10 @@ pub(super) fn until_over(
     journal: &Journal,
     inbox: &Receiver<Event>,
     options: &RunOptions,
-    snapshot: impl Fn(),
+    carry_out: impl Fn(Request),
 ) {
     let show = options.status_line && io::stdout().is_terminal();
+    let on_terminal = is_on_terminal();
     let mut next_line = Instant::now() + SECOND;
     let mut left = running.len();
     while left > 0 {
@@ -90,7 +110,16 @@ pub(super) fn until_over(
             }
             Ok(Event::Signal(SIGUSR1)) => {
                 info!("Configuration is recorded on request.");
-                snapshot();
+                carry_out(Request::Snapshot);
+            }
+            // The signal has two senders: whoever asks for it, and the kernel when a terminal is closed.
+            Ok(Event::Signal(SIGHUP)) if on_terminal && !is_on_terminal() => {
+                info!("The terminal is gone. Stopping.");
+                return;
+            }
+            Ok(Event::Signal(SIGHUP)) => {
+                info!("The configuration files are read again.");
+                carry_out(Request::Reload);
             }
             Ok(Event::Signal(signal)) => {
                 info!(signal = name(signal), "Stopping.");
@@ -143,11 +172,42 @@ pub(super) fn log(journal: &Journal) {
     }
 }
 
+/// Whether somebody may be watching; no longer once the terminal was closed.
+fn is_on_terminal() -> bool {
+    io::stdout().is_terminal() || io::stderr().is_terminal()
+}
+
+/// Whether this signal means the end.
+fn stops(signal: i32) -> bool {
+    signal == SIGTERM || signal == SIGINT
+}
+
 fn name(signal: i32) -> &'static str {
     match signal {
         SIGTERM => "SIGTERM",
         SIGINT => "SIGINT",
-        SIGHUP => "SIGHUP",
         _ => "another",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn before_controllers_run_only_a_request_to_reload_is_kept() {
+        let (events, inbox) = mpsc::channel();
+        for signal in [SIGUSR1, SIGHUP, SIGHUP] {
+            events.send(Event::Signal(signal)).unwrap();
+        }
+        assert!(!is_asked_to_stop(&inbox, &events));
+        let kept: Vec<Event> = inbox.try_iter().collect();
+        assert!(matches!(kept[..], [Event::Signal(SIGHUP)]), "{kept:?}");
+        for signal in [SIGTERM, SIGINT] {
+            events.send(Event::Signal(signal)).unwrap();
+            assert!(is_asked_to_stop(&inbox, &events));
+        }
     }
 }

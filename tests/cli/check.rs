@@ -165,7 +165,7 @@ fn the_kinds_of_sinks_are_listed_in_order() {
 #[test]
 fn the_help_of_every_command_has_an_example() {
     let place = Place::new();
-    for command in ["", "run ", "check ", "sinks ", "history "] {
+    for command in ["", "run ", "status ", "check ", "sinks ", "history "] {
         let help = place.run(&format!("{command}--help"), &place.path("")).success();
         assert!(help.out.contains("Example"), "{command}: {}", help.out);
         let example = format!("  wanctl {command}");

@@ -85,6 +85,28 @@ fn a_second_signal_ends_a_stop_that_takes_long() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_stops_in_order() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    let run = "run --config {} --duration 120s --status-socket status.sock";
+    let program = place.command(run, &config);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["--quiet", "--command", &format!("exec {}", words.join(" ")), "/dev/null"]);
+    terminal.current_dir(place.work()).stdin(std::process::Stdio::null());
+    let terminal = place.start(terminal);
+    let socket = place.work().join("status.sock");
+    poll("a running program", || {
+        let rows = rows::so_far(&place.work().join("history.db"));
+        (socket.exists() && rows::cycles(&rows, "autorate") > 0).then_some(())
+    });
+    terminal.signal("KILL");
+    // Its log has nowhere to go from now on. The database is one file again only when it was closed.
+    poll("an end in order", || (place.files() == ["history.db"]).then_some(()));
+}
+
+#[test]
 fn a_killed_program_leaves_a_sound_database_with_all_but_the_last_seconds() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));

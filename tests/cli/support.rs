@@ -99,6 +99,10 @@ impl Place {
                 argument => command.arg(argument),
             };
         }
+        // The default is a place of the machine, where a daemon may really run.
+        if arguments.starts_with("run ") && !arguments.contains("--status-socket") {
+            command.args(["--status-socket", "none"]);
+        }
         command.current_dir(self.work()).env_remove("WANCTL_LOG").stdin(Stdio::null());
         command
     }
@@ -130,6 +134,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What it has logged so far.
+    pub(super) fn log_so_far(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub(super) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

@@ -72,7 +72,7 @@ guest() {
     build_network
     cd "$WANCTL_LAB_FOLDER/out"
     # The duration is only for a daemon that does not hear SIGTERM.
-    "$WANCTL_LAB_BINARY" run --config "$WANCTL_LAB_CONFIG" --duration 60s --log-format json 2>log &
+    "$WANCTL_LAB_BINARY" run --config "$WANCTL_LAB_CONFIG" --status-socket none --duration 60s --log-format json 2>log &
     daemon=$!
     until grep -q 'Steering starts' log; do
         kill -0 "$daemon" || fail "the daemon did not start: $(cat log)"

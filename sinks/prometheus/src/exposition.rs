@@ -82,7 +82,7 @@ pub(crate) struct BadName(String);
 /// The name of the metric or of a label is not one that Prometheus accepts.
 pub(crate) fn labels(series: &Series) -> Result<String, BadName> {
     let metric = series.metric().name;
-    if !is_name(metric) {
+    if !is_metric_name(metric) {
         return Err(BadName(metric.to_owned()));
     }
     let own = [("wan", series.wan()), ("source", series.source())];
@@ -105,6 +105,11 @@ pub(crate) fn labels(series: &Series) -> Result<String, BadName> {
     let labels: Vec<String> =
         labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
     Ok(format!("{{{}}}", labels.join(",")))
+}
+
+/// As [`is_name`], and colons, which labels must not have.
+fn is_metric_name(name: &str) -> bool {
+    is_name(&name.replace(':', "_"))
 }
 
 /// Letters, digits and underscores, no digit first.
@@ -232,6 +237,15 @@ mod tests {
             r#"{wan="wan1",source="test",exported_source="other"}"#
         );
         assert_eq!(labels(&[("a", "1"), ("a", "2")]), r#"{wan="wan1",source="test",a="2"}"#);
+    }
+
+    #[test]
+    fn colons_are_for_names_of_metrics_and_not_for_those_of_labels() {
+        static PREFIXED: Metric = Metric { name: "edge:test_rtt_ms", ..RTT };
+        let series = Series::new(&PREFIXED, "wan1", "test");
+        assert_eq!(labels(&series).unwrap(), r#"{wan="wan1",source="test"}"#);
+        let series = series.with_labels(&[("a:b", "x")]);
+        assert_eq!(labels(&series), Err(BadName("a:b".to_owned())));
     }
 
     #[test]

@@ -13,8 +13,7 @@ mod probe;
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{invalid, listed, write_json};
-use crate::sink::Registry;
+use super::{invalid, linked, write_json};
 
 /// Arguments of `wanctl sinks`.
 #[derive(Debug, clap::Args)]
@@ -52,8 +51,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     if let Command::Doctor(arguments) = &arguments.command {
         return doctor::run(arguments, out);
     }
-    let registry = Registry::linked()
-        .map_err(|issues| listed("the sinks in this program do not fit together:", &issues))?;
+    let registry = linked()?;
     match &arguments.command {
         Command::List(arguments) => kinds::list(arguments, &registry, out),
         Command::Describe(arguments) => kinds::describe(arguments, &registry, out),

@@ -54,13 +54,13 @@ fn tag(buffer: &mut Vec<u8>, key: &str, value: &str) {
     name(buffer, value, &[',', '=', ' ']);
 }
 
-/// A measurement, key or tag. Readers disagree about a backslash in one, and none takes a line feed, so
-/// a slash and a space stand for them.
+/// A measurement, key or tag. Readers disagree about a backslash and a tab in one, and none takes a line
+/// feed, so a slash and a space stand for them.
 fn name(buffer: &mut Vec<u8>, text: &str, escaped: &[char]) {
     for c in text.chars() {
         let c = match c {
             '\\' => '/',
-            '\n' | '\r' => ' ',
+            '\n' | '\r' | '\t' => ' ',
             other => other,
         };
         if escaped.contains(&c) {

@@ -70,13 +70,7 @@ impl Reader for Influx {
     const FORMAT: &'static str = "influx";
 
     fn read(text: &str) -> Vec<Arrived> {
-        // To this parser a tab ends a tag, to InfluxDB itself it does not.
-        let spaced = |line: &str| match line.contains("reason=") {
-            true => format!("{line}\n"),
-            false => format!("{}\n", line.replace('\t', "\\ ")),
-        };
-        let text: String = text.lines().map(spaced).collect();
-        parse_lines(&text)
+        parse_lines(text)
             .map(|line| {
                 let line = line.unwrap();
                 let mut labels = Map::new();
