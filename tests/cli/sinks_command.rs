@@ -264,3 +264,36 @@ fn the_help_of_every_sinks_command_has_an_example_and_wrong_usage_a_code_of_its_
         assert_eq!(place.run(wrong, &place.path("")).code, Some(2), "{wrong}");
     }
 }
+
+#[test]
+fn every_mistake_in_a_section_is_said_in_one_run_with_its_whole_key_path() {
+    let place = Place::new();
+    let text = "sinks:
+  a: { type: file, settings: { pth: /x.jsonl, rotate: { keep: many, max_byte: 5 } } }
+  b: { type: file, settings: { path: /nowhere/y } }
+  c: { type: sqlite, settings: { path: /nowhere/y } }
+  p: { type: prometheus, settings: { port: 9100 } }
+  q: { type: prometheus, settings: { port: nine } }
+  r: { type: prometheus, settings: { port: 9100 }, queue: { second: 5 } }
+  t: { type: promethius }
+  u: { type: 'null', select: { every: soon }, batch: [1] }
+";
+    let file = place.write("sinks.yaml", text);
+    let run = place.run("sinks check {}", &file).failure();
+    for part in [
+        "sinks.a.settings.pth: unknown field `pth`",
+        "did you mean `path`?",
+        "sinks.a.settings.rotate.keep: found many",
+        "sinks.a.settings.rotate.max_byte: unknown field `max_byte`",
+        "sinks.c: file /nowhere/y is already taken by sinks.b",
+        "sinks.q.settings.port: invalid type: string \"nine\"",
+        "sinks.r.queue.second: unknown key; did you mean `seconds`?",
+        "sinks.r: TCP address 127.0.0.1:9100 is already taken by sinks.p",
+        "sinks.t.type: unknown kind `promethius`; did you mean `prometheus`?",
+        "sinks.u.select.every: found soon; accepted: a duration",
+        "sinks.u.batch: found a list; accepted: a map",
+    ] {
+        let all = format!("{}{}", run.out, run.err);
+        assert!(all.contains(part), "{part}: {all}");
+    }
+}

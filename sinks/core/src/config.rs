@@ -5,8 +5,9 @@ use std::path::{Component, PathBuf};
 
 use dyn_clone::DynClone;
 use serde::de::DeserializeOwned;
+use serde_yaml::{Mapping, Value};
 
-use crate::{Issue, SinkError, SinkWriter};
+use crate::{Issue, SinkError, SinkWriter, nearest};
 
 /// A configured sink: plain data that can be checked, compared, cloned and opened.
 ///
@@ -100,7 +101,7 @@ impl fmt::Display for Resource {
 ///
 /// Its `Debug` shows nothing of the content, which may hold secrets.
 #[derive(Clone, Default, PartialEq)]
-pub struct Settings(serde_yaml::Value);
+pub struct Settings(Value);
 
 impl Settings {
     /// Settings out of YAML text, for tests and for programs that configure sinks in code.
@@ -112,7 +113,7 @@ impl Settings {
         serde_yaml::from_str(text).map(Settings).map_err(|error| Issue::new("", error.to_string()))
     }
 
-    pub(crate) fn from_value(value: serde_yaml::Value) -> Self {
+    pub(crate) fn from_value(value: Value) -> Self {
         Settings(value)
     }
 
@@ -123,21 +124,85 @@ impl Settings {
     /// The first key that `T` does not accept, with its path. The value is not shown where it may be a
     /// secret: below a key that sounds like one, and where there is no key at all.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Issue> {
-        let value = match &self.0 {
-            serde_yaml::Value::Null => serde_yaml::Value::Mapping(serde_yaml::Mapping::new()),
-            serde_yaml::Value::Mapping(map) => serde_yaml::Value::Mapping(map.clone()),
-            _ => return Err(Issue::value("", "(hidden)", "a map of settings")),
-        };
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let message = error.into_inner().to_string();
-            if sounds_secret(&path) && !names_a_key(&message) {
-                return Issue::value(path, "(hidden)", "a value of another type");
-            }
-            let path = if path == "." { String::new() } else { path };
-            Issue::new(path, message)
-        })
+        read(self.map()?).map_err(|(issue, _)| issue)
     }
+
+    /// Reads the settings as `T`, as [`parse`](Self::parse) does, and goes on after a mistake.
+    ///
+    /// # Errors
+    ///
+    /// Every key that `T` does not accept, as far as each can be told apart from the others.
+    pub fn parse_all<T: DeserializeOwned>(&self) -> Result<T, Vec<Issue>> {
+        let mut map = self.map().map_err(|issue| vec![issue])?;
+        let mut issues: Vec<Issue> = Vec::new();
+        // Each round finds one mistake and takes it away, so there are at most as many as keys.
+        loop {
+            match read(map.clone()) {
+                Ok(settings) if issues.is_empty() => return Ok(settings),
+                Ok(_) => return Err(issues),
+                Err((issue, path)) => {
+                    let taken = take_away(&mut map, &path);
+                    // A key that is missing may be missing because it was taken away.
+                    if taken || issues.is_empty() {
+                        issues.push(issue);
+                    }
+                    if !taken {
+                        return Err(issues);
+                    }
+                }
+            }
+        }
+    }
+
+    fn map(&self) -> Result<Mapping, Issue> {
+        match &self.0 {
+            Value::Null => Ok(Mapping::new()),
+            Value::Mapping(map) => Ok(map.clone()),
+            _ => Err(Issue::value("", "(hidden)", "a map of settings")),
+        }
+    }
+}
+
+/// Reads a map as `T`; says what is wrong and where.
+fn read<T: DeserializeOwned>(map: Mapping) -> Result<T, (Issue, Vec<String>)> {
+    serde_path_to_error::deserialize(Value::Mapping(map)).map_err(|error| {
+        let path = error.path().to_string();
+        let steps = error.path().iter().map(ToString::to_string).collect();
+        let message = error.into_inner().to_string();
+        if sounds_secret(&path) && !names_a_key(&message) {
+            return (Issue::value(path, "(hidden)", "a value of another type"), steps);
+        }
+        let path = if path == "." { String::new() } else { path };
+        (Issue::new(path, with_suggestion(message)), steps)
+    })
+}
+
+/// Removes the key at this path; false if there is none.
+fn take_away(map: &mut Mapping, path: &[String]) -> bool {
+    let Some((last, parents)) = path.split_last() else { return false };
+    let mut map = map;
+    for step in parents {
+        // Inside a list, say: what is wrong is taken away with all of it.
+        if !map.get(step.as_str()).is_some_and(Value::is_mapping) {
+            return map.remove(step.as_str()).is_some();
+        }
+        let Some(Value::Mapping(below)) = map.get_mut(step.as_str()) else { return false };
+        map = below;
+    }
+    map.remove(last.as_str()).is_some()
+}
+
+/// Adds the nearest known key to serde's message about an unknown one.
+fn with_suggestion(mut message: String) -> String {
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if let [unknown, known @ ..] = &words[..]
+        && message.starts_with("unknown ")
+        && let Some(near) = nearest(unknown, known)
+    {
+        let suggestion = format!("; did you mean `{near}`?");
+        message.push_str(&suggestion);
+    }
+    message
 }
 
 /// Whether the value below this key path may be a secret.

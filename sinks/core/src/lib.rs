@@ -53,7 +53,7 @@ pub use issue::{Issue, nearest};
 pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue, conflicts};
 pub use pipeline::{Applied, Pipeline, PipelineOptions};
 pub use queue::Overflow;
-pub use registry::{ABI, Registry, SinkDescriptor};
+pub use registry::{ABI, ParseSettings, Registry, SinkDescriptor};
 pub use secret::{Secret, SecretError};
 pub use select::{Glob, Reduce, Select};
 pub use series::{Labels, Schema, SchemaError, Series};

@@ -1,6 +1,6 @@
 //! The running sinks of a program, and the one handle its controllers need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -132,26 +132,12 @@ impl Pipeline {
     ///
     /// Follows symbolic links of folders; opens and creates nothing.
     pub fn check(specs: &[SinkSpec]) -> Vec<Issue> {
-        let mut issues = Vec::new();
-        let mut names: BTreeMap<&str, ()> = BTreeMap::new();
-        let mut claims: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
-        for spec in specs.iter().filter(|spec| spec.enabled) {
-            let path = format!("sinks.{}", spec.name);
-            if names.insert(&spec.name, ()).is_some() {
-                issues.push(Issue::new(&path, "two sinks have this name"));
-            }
-            let settings = format!("{path}.settings");
-            issues.extend(spec.config.check().into_iter().map(|issue| issue.below(&settings)));
-            for claim in spec.config.claims().into_iter().map(Resource::followed) {
-                if let Some(other) = claims.get(&claim) {
-                    let message = format!("{claim} is already taken by sinks.{}", other.name);
-                    issues.push(Issue::new(&path, message));
-                } else {
-                    claims.insert(claim, spec);
-                }
-            }
-        }
-        issues
+        let of = |spec: &SinkSpec| {
+            let settings = format!("sinks.{}.settings", spec.name);
+            spec.config.check().into_iter().map(move |issue| issue.below(&settings))
+        };
+        let enabled = specs.iter().filter(|spec| spec.enabled);
+        enabled.flat_map(of).chain(conflicts(specs)).collect()
     }
 
     /// Makes these the sinks, by difference: one that is configured as before is not touched, one that
@@ -274,6 +260,28 @@ impl Pipeline {
         self.watcher = None;
         stats
     }
+}
+
+/// Enabled sinks that have one name, or want one file or port.
+pub(crate) fn conflicts(specs: &[SinkSpec]) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    let mut claims: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
+    for spec in specs.iter().filter(|spec| spec.enabled) {
+        let path = format!("sinks.{}", spec.name);
+        if !names.insert(&spec.name) {
+            issues.push(Issue::new(&path, "two sinks have this name"));
+        }
+        for claim in spec.config.claims().into_iter().map(Resource::followed) {
+            if let Some(other) = claims.get(&claim) {
+                let message = format!("{claim} is already taken by sinks.{}", other.name);
+                issues.push(Issue::new(&path, message));
+            } else {
+                claims.insert(claim, spec);
+            }
+        }
+    }
+    issues
 }
 
 /// Has these sinks write what they have, and end.

@@ -28,8 +28,12 @@ pub struct SinkDescriptor {
     /// An example of a configuration, complete and valid, as it would stand below `sinks:`.
     pub sample: &'static str,
     /// Reads `settings:`.
-    pub parse: fn(&Settings) -> Result<Box<dyn SinkConfig>, Issue>,
+    pub parse: ParseSettings,
 }
+
+/// Turns `settings:` into a configured sink, or says everything that is wrong with them, with paths
+/// relative to `settings`.
+pub type ParseSettings = fn(&Settings) -> Result<Box<dyn SinkConfig>, Vec<Issue>>;
 
 impl fmt::Debug for SinkDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,7 +247,7 @@ macro_rules! register_sink {
                     abi: $crate::ABI,
                     sample: $sample,
                     parse: |settings| {
-                        let config: $config = settings.parse()?;
+                        let config: $config = settings.parse_all()?;
                         Ok(::std::boxed::Box::new(config))
                     },
                 }
@@ -263,7 +267,7 @@ mod tests {
         crate_version: "1.0.0",
         abi: ABI,
         sample: "",
-        parse: |_| Err(Issue::new("", "never parsed")),
+        parse: |_| Err(vec![Issue::new("", "never parsed")]),
     };
 
     fn registry() -> Registry {

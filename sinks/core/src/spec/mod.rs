@@ -11,6 +11,7 @@ use serde_yaml::Value;
 
 use self::parse::parse_sink;
 use self::reader::kind_of;
+use crate::pipeline;
 use crate::{Issue, Overflow, Registry, Select, Settings, SinkConfig};
 
 /// One sink as configured.
@@ -173,7 +174,8 @@ impl SinkSpec {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with any of them, with key paths that begin with `sinks`.
+    /// Everything that is wrong with any of them, with key paths that begin with `sinks`; then also two of
+    /// them that want one file or port. (If that is all, [`Pipeline::check`](crate::Pipeline::check) says so.)
     pub fn parse_section(
         section: &impl Serialize,
         registry: &Registry,
@@ -181,7 +183,7 @@ impl SinkSpec {
         let value = serde_yaml::to_value(section)
             .map_err(|error| vec![Issue::new("sinks", error.to_string())])?;
         let mut issues = Vec::new();
-        let sinks = match &value {
+        let sinks: Vec<Self> = match &value {
             Value::Null => Vec::new(),
             Value::Mapping(sinks) => sinks
                 .iter()
@@ -192,7 +194,14 @@ impl SinkSpec {
                 Vec::new()
             }
         };
-        if issues.is_empty() { Ok(sinks) } else { Err(issues) }
+        if issues.is_empty() {
+            return Ok(sinks);
+        }
+        // Without mistakes it is left to the pipeline, which knows all sections.
+        let checked: Vec<Self> =
+            sinks.into_iter().filter(|sink| sink.config.check().is_empty()).collect();
+        issues.extend(pipeline::conflicts(&checked));
+        Err(issues)
     }
 
     /// Reads a `sinks:` section from YAML text, as [`parse_section`](Self::parse_section).

@@ -20,7 +20,8 @@ const MAX_AGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
 const BYTES: (usize, usize) = (1 << 10, 1 << 30);
 
-/// One sink; what is wrong with it goes to `issues`.
+/// One sink; what is wrong with it goes to `issues`, and options that are wrong are at their defaults.
+/// `None` if even its settings can't be told.
 pub(super) fn parse_sink(
     name: &Value,
     sink: &Value,
@@ -42,9 +43,8 @@ pub(super) fn parse_sink(
     };
     let mut reader = Reader::new(sink, &KEYS);
     let spec = read(name, &mut reader, registry);
-    let clean = reader.issues.is_empty();
     issues.extend(reader.issues.into_iter().map(|issue| issue.below(&path)));
-    spec.filter(|_| clean)
+    spec
 }
 
 /// The sink's options, each at its default where something is wrong with it.
@@ -55,7 +55,10 @@ fn read(name: &str, sink: &mut Reader<'_>, registry: &Registry) -> Option<SinkSp
         let found = &mut sink.issues;
         let descriptor =
             registry.get(kind).map_err(|issue| found.push(issue.below("type"))).ok()?;
-        (descriptor.parse)(&settings).map_err(|issue| found.push(issue.below("settings"))).ok()
+        let below = |issue: Issue| issue.below("settings");
+        (descriptor.parse)(&settings)
+            .map_err(|issues| found.extend(issues.into_iter().map(below)))
+            .ok()
     });
     if let Some(config) = &config {
         sink.issues.extend(config.check().into_iter().map(|issue| issue.below("settings")));
