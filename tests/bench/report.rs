@@ -55,6 +55,10 @@ impl Costs {
         self.quantile(1.0)
     }
 
+    pub(crate) fn calls(&self) -> usize {
+        self.0.len()
+    }
+
     /// Prints a line below that of [`header`].
     pub(crate) fn print(&self, name: &str) {
         println!("{name:<34}{self}");
