@@ -178,7 +178,7 @@ impl SinkWriter for Panicking {
         seed ^= seed >> 17;
         seed ^= seed << 5;
         self.seed.store(seed, Relaxed);
-        assert!(seed % 2 == 0, "meant to happen");
+        assert!(seed.is_multiple_of(2), "meant to happen");
         Written::All
     }
 }
