@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::running::RunningSink;
+use crate::running::{RunningSink, claims};
 use crate::watch::{Watched, Watcher};
-use crate::worker::State;
+use crate::worker::{State, caught};
 use crate::{Deadline, FaultClass, Issue, MetricsSink, Resource, SinkSpec, SinkStats, Startup};
 
 /// How long a start waits to see whether sinks open.
@@ -121,6 +121,7 @@ impl Pipeline {
             Some(_) => true,
             None => {
                 warn!(sink = sink.spec.name, "Sink is still opening; its rows queue.");
+                sink.worker.order(State::leave_alone);
                 true
             }
         });
@@ -132,12 +133,16 @@ impl Pipeline {
     ///
     /// Follows symbolic links of folders; opens and creates nothing.
     pub fn check(specs: &[SinkSpec]) -> Vec<Issue> {
-        let of = |spec: &SinkSpec| {
-            let settings = format!("sinks.{}.settings", spec.name);
-            spec.config.check().into_iter().map(move |issue| issue.below(&settings))
-        };
-        let enabled = specs.iter().filter(|spec| spec.enabled);
-        enabled.flat_map(of).chain(conflicts(specs)).collect()
+        let mut issues = Vec::new();
+        for spec in specs.iter().filter(|spec| spec.enabled) {
+            let path = format!("sinks.{}", spec.name);
+            let settings = format!("{path}.settings");
+            let checked = guarded(&path, "check", || spec.config.check());
+            issues.extend(checked.into_iter().map(|issue| issue.below(&settings)));
+            issues.extend(spec.check_options().into_iter().map(|issue| issue.below(&path)));
+        }
+        issues.extend(conflicts(specs));
+        issues
     }
 
     /// Makes these the sinks, by difference: one that is configured as before is not touched, one that
@@ -170,57 +175,77 @@ impl Pipeline {
         self.watched.set(stay.clone());
         applied.removed = stop(&gone, within);
 
-        let mut sinks: Vec<Arc<RunningSink>> = Vec::with_capacity(wanted.len());
+        let mut changes = Vec::new();
         for sink in stay {
             let Some(at) = wanted.iter().position(|spec| spec.name == sink.spec.name) else {
                 continue;
             };
             let spec = wanted.remove(at);
-            let name = spec.name.clone();
             if spec.is_as_before(&sink.spec) {
-                applied.unchanged.push(name);
-                sinks.push(sink);
-                continue;
+                applied.unchanged.push(spec.name);
+            } else {
+                changes.push(spec);
             }
-            match sink.change(spec, Deadline::after(within)) {
-                Ok(changed) => {
-                    info!(sink = name, "Sink goes on with its new configuration.");
-                    applied.changed.push(name);
-                    sinks.push(Arc::new(changed));
+        }
+        // One whose file or port another one still has waits for that one's change.
+        while let Some(at) = changes.iter().position(|spec| self.holder(spec).is_none()) {
+            self.change(changes.remove(at), within, &mut applied);
+        }
+        for spec in changes.into_iter().chain(std::mem::take(&mut wanted)) {
+            match self.holder(&spec) {
+                Some(issue) => {
+                    warn!(sink = spec.name, error = issue.message, "Sink is as it was.");
+                    applied.refused.push(issue);
                 }
-                Err(message) => {
-                    warn!(sink = name, error = message, "Sink goes on as it was.");
-                    applied.refused.push(Issue::new(format!("sinks.{name}"), message));
-                    sinks.push(sink);
-                }
+                None => wanted.push(spec),
             }
-            // At once, so that the queue of a sink that changed is the one that emits go to.
-            self.replace(&sinks);
         }
         let (added, refused) = self.open(wanted);
         applied.added = added.iter().map(|sink| sink.spec.name.clone()).collect();
         applied.refused.extend(refused);
-        sinks.extend(added);
+        let sinks = self.watched.sinks().iter().cloned().chain(added).collect();
         self.watched.set(sinks);
         Ok(applied)
     }
 
-    /// Puts the newest state of these sinks in place of the older one.
-    fn replace(&self, newer: &[Arc<RunningSink>]) {
+    /// Why this one can't run now: another sink has the file or port that it wants.
+    fn holder(&self, spec: &SinkSpec) -> Option<Issue> {
+        let wanted = claims(spec);
+        let sinks = self.watched.sinks().clone();
+        sinks.iter().filter(|sink| sink.spec.name != spec.name).find_map(|sink| {
+            let held = claims(&sink.spec).into_iter().find(|claim| wanted.contains(claim))?;
+            let message = format!("{held} is still held by sinks.{}", sink.spec.name);
+            Some(Issue::new(format!("sinks.{}", spec.name), message))
+        })
+    }
+
+    /// Has a running sink go on with another configuration.
+    fn change(&self, spec: SinkSpec, within: Duration, applied: &mut Applied) {
+        let name = spec.name.clone();
         let mut sinks = self.watched.sinks().clone();
-        for sink in &mut sinks {
-            if let Some(newer) = newer.iter().find(|newer| newer.spec.name == sink.spec.name) {
-                *sink = Arc::clone(newer);
+        let Some(sink) = sinks.iter_mut().find(|sink| sink.spec.name == name) else { return };
+        let changed = caught("change", || Ok(sink.change(spec, Deadline::after(within))));
+        match changed.unwrap_or_else(|panic| Err(panic.to_string())) {
+            Ok(changed) => {
+                info!(sink = name, "Sink goes on with its new configuration.");
+                *sink = Arc::new(changed);
+                // At once, so that emits go to the queue that it reads now.
+                self.watched.set(sinks);
+                applied.changed.push(name);
+            }
+            Err(message) => {
+                warn!(sink = name, error = message, "Sink goes on as it was.");
+                applied.refused.push(Issue::new(format!("sinks.{name}"), message));
             }
         }
-        self.watched.set(sinks);
     }
 
     /// Has every sink let go of its destination and open it again, as after a file was moved away.
     /// Returns at once; what waits is written to the destination that is opened then. One that failed is
     /// tried at once, also a sink that is off.
     pub fn reopen(&self) {
-        for sink in self.watched.sinks().iter() {
+        let sinks = self.watched.sinks().clone();
+        for sink in sinks {
             sink.worker.order(State::order_reopen);
         }
     }
@@ -262,22 +287,31 @@ impl Pipeline {
     }
 }
 
+/// What a sink finds wrong with itself; a panic is wrong, too.
+fn guarded(path: &str, call: &'static str, ask: impl FnOnce() -> Vec<Issue>) -> Vec<Issue> {
+    caught(call, || Ok(ask())).unwrap_or_else(|panic| vec![Issue::new(path, panic.to_string())])
+}
+
 /// Enabled sinks that have one name, or want one file or port.
 pub(crate) fn conflicts(specs: &[SinkSpec]) -> Vec<Issue> {
     let mut issues = Vec::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
-    let mut claims: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
+    let mut taken: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
     for spec in specs.iter().filter(|spec| spec.enabled) {
         let path = format!("sinks.{}", spec.name);
         if !names.insert(&spec.name) {
             issues.push(Issue::new(&path, "two sinks have this name"));
         }
-        for claim in spec.config.claims().into_iter().map(Resource::followed) {
-            if let Some(other) = claims.get(&claim) {
+        let claimed = caught("claims", || Ok(claims(spec))).unwrap_or_else(|panic| {
+            issues.push(Issue::new(&path, panic.to_string()));
+            Vec::new()
+        });
+        for claim in claimed {
+            if let Some(other) = taken.get(&claim) {
                 let message = format!("{claim} is already taken by sinks.{}", other.name);
                 issues.push(Issue::new(&path, message));
             } else {
-                claims.insert(claim, spec);
+                taken.insert(claim, spec);
             }
         }
     }

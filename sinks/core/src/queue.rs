@@ -44,11 +44,19 @@ impl CoarseClock {
     }
 }
 
-/// Something on its way, and when it was emitted.
+/// Something on its way, and when it came.
 pub(crate) struct Entry<T> {
     pub(crate) what: T,
-    /// Milliseconds of the [`CoarseClock`].
+    pub(crate) came: Came,
+}
+
+/// When something came to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Came {
+    /// In milliseconds of the [`CoarseClock`].
     pub(crate) emitted: u64,
+    /// After how many orders to flush.
+    pub(crate) epoch: u64,
 }
 
 /// One sink's queue, shared by its handles and its worker.
@@ -59,6 +67,8 @@ pub(crate) struct Queue {
     closed: AtomicBool,
     disabled: AtomicBool,
     clock: Arc<CoarseClock>,
+    /// How many orders to flush there were.
+    epoch: AtomicU64,
     counters: Arc<Counters>,
 }
 
@@ -78,6 +88,7 @@ impl Queue {
             closed: AtomicBool::new(false),
             disabled: AtomicBool::new(false),
             clock,
+            epoch: AtomicU64::new(0),
             counters,
         }
     }
@@ -86,10 +97,10 @@ impl Queue {
     pub(crate) fn pop(&self) -> Option<Entry<Item>> {
         let event = self.events.pop();
         let entry = match event {
-            Some(Entry { what, emitted }) => Entry { what: Item::Event(what), emitted },
+            Some(Entry { what, came }) => Entry { what: Item::Event(what), came },
             None => {
-                let Entry { what, emitted } = self.frames.pop()?;
-                Entry { what: Item::Frame(what), emitted }
+                let Entry { what, came } = self.frames.pop()?;
+                Entry { what: Item::Frame(what), came }
             }
         };
         counters::shift(&self.counters.queued, &self.counters.in_flight, entry.what.rows());
@@ -98,6 +109,11 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.events.is_empty()
+    }
+
+    /// What comes from now on comes after this many orders to flush.
+    pub(crate) fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// Answers everything with `Closed` from now on.
@@ -125,6 +141,9 @@ impl Queue {
         if refused != 0 {
             counters::add(&self.counters.offered, refused);
             counters::add(&self.counters.rejected, refused);
+            if frame.samples().is_empty() {
+                return Admission::Refused;
+            }
         }
         self.push(&self.frames, frame, |frame| frame.samples().len())
     }
@@ -163,7 +182,8 @@ impl Queue {
         // In this order, so that a flush never takes a row for gone that is on its way.
         counters::add(&counters.queued, n);
         counters::add(&counters.offered, n);
-        let entry = Entry { what: Arc::clone(item), emitted: self.clock.now() };
+        let came = Came { emitted: self.clock.now(), epoch: self.epoch.load(Ordering::Relaxed) };
+        let entry = Entry { what: Arc::clone(item), came };
         if self.overflow == Overflow::DropNewest {
             return match ring.push(entry) {
                 Ok(()) => Admission::Queued,

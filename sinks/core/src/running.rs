@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tracing::debug;
@@ -9,7 +10,7 @@ use tracing::debug;
 use crate::counters::Counters;
 use crate::queue::{CoarseClock, Queue};
 use crate::worker::{Answer, Change, Setup, State, Worker};
-use crate::{Deadline, OpenContext, QueueOptions, SinkSpec, SinkStats};
+use crate::{Deadline, QueueOptions, Resource, SinkSpec, SinkStats};
 
 /// How much longer than its calls a change may take.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -39,15 +40,13 @@ impl RunningSink {
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let queue = queue(spec.queue, frames_per_second, clock, &counters);
-        let context = OpenContext { sink: spec.name.clone() };
         let state = State::new(
-            spec.name.clone(),
             Setup::new(&spec),
             Arc::clone(&queue),
             Arc::clone(&counters),
             Arc::clone(clock),
         );
-        let worker = Worker::start(context, state)?;
+        let worker = Worker::start(spec.name.clone(), state)?;
         debug!(sink = spec.name, kind = spec.kind, queue = ?spec.queue, "Sink starts.");
         let clock = Arc::clone(clock);
         Ok(RunningSink { spec, queue, counters, worker, clock, frames_per_second })
@@ -64,8 +63,10 @@ impl RunningSink {
 
     /// Whether that flush was carried out in time.
     pub(crate) fn wait_flushed(&self, order: u64, until: Deadline) -> bool {
-        let done = |state: &State| (state.flush.done >= order || state.ended).then_some(());
-        self.worker.wait(until, done).is_some()
+        let nothing_lost = || self.counters.lost_at_shutdown.load(Relaxed) == 0;
+        let ended = |state: &State| state.ended.then(nothing_lost);
+        let answer = |state: &State| state.flush.answer(order).or_else(|| ended(state));
+        self.worker.wait(until, answer).unwrap_or(false)
     }
 
     /// Takes nothing more, and orders the rest to be written until this time.
@@ -88,8 +89,8 @@ impl RunningSink {
     pub(crate) fn change(&self, spec: SinkSpec, until: Deadline) -> Result<Self, String> {
         let queue = (spec.queue != self.spec.queue)
             .then(|| queue(spec.queue, self.frames_per_second, &self.clock, &self.counters));
-        let wanted = spec.config.claims();
-        let close_first = self.spec.config.claims().iter().any(|claim| wanted.contains(claim));
+        let wanted = claims(&spec);
+        let close_first = claims(&self.spec).iter().any(|claim| wanted.contains(claim));
         let change = Change { setup: Setup::new(&spec), queue: queue.clone(), close_first };
         self.worker.order(|state| state.order_change(change));
         let answer = |until| self.worker.wait(until, |state| state.changed.clone());
@@ -108,6 +109,11 @@ impl RunningSink {
             None => Err("the sink is busy with a call and did not take the change in time".into()),
         }
     }
+}
+
+/// What a sink must have for itself, by the names the file system gives.
+pub(crate) fn claims(spec: &SinkSpec) -> Vec<Resource> {
+    spec.config.claims().into_iter().map(Resource::followed).collect()
 }
 
 /// A queue for as many frames as these emit in its seconds.

@@ -30,13 +30,14 @@ impl Transform {
         (!idle).then(|| Transform { select: select.clone(), prefix: prefix.to_owned(), plans })
     }
 
-    /// Takes one item; what the sink is to get now goes to `out`.
+    /// Takes one item that was emitted at this time of the pipeline's coarse clock; what the sink is to
+    /// get now goes to `out`.
     ///
     /// Returns how many rows were dropped now. Rows that wait in an open window are not.
-    pub(crate) fn take(&mut self, item: Item, out: &mut Vec<Item>) -> usize {
+    pub(crate) fn take(&mut self, item: Item, emitted: u64, out: &mut Vec<Item>) -> usize {
         match item {
             Item::Event(event) => self.take_event(event, out),
-            Item::Frame(frame) => self.take_frame(frame, out),
+            Item::Frame(frame) => self.take_frame(frame, emitted, out),
         }
     }
 
@@ -45,7 +46,19 @@ impl Transform {
         self.plans.iter_mut().map(|plan| plan.close(out)).sum()
     }
 
+    /// Closes the windows whose last frame was emitted before this time: their emitters have ended.
+    pub(crate) fn close_older(&mut self, than: u64, out: &mut Vec<Item>) -> usize {
+        let is_older = |plan: &&mut Plan| plan.window.as_ref().is_some_and(|w| w.emitted < than);
+        self.plans.iter_mut().filter(is_older).map(|plan| plan.close(out)).sum()
+    }
+
+    /// How long a window is; `None` when values are not thinned.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        self.select.every
+    }
+
     /// How many rows wait in open windows.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.plans.iter().filter_map(|plan| plan.window.as_ref()).map(|window| window.rows).sum()
     }
@@ -64,10 +77,10 @@ impl Transform {
         0
     }
 
-    fn take_frame(&mut self, frame: Arc<Frame>, out: &mut Vec<Item>) -> usize {
+    fn take_frame(&mut self, frame: Arc<Frame>, emitted: u64, out: &mut Vec<Item>) -> usize {
         let (mut plan, mut dropped) = self.plan(frame.schema(), out);
         dropped += match self.select.every {
-            Some(every) => plan.hold(&frame, every, out),
+            Some(every) => plan.hold(&frame, emitted, every, out),
             None => plan.pass(frame, out),
         };
         self.plans.push_back(plan);
@@ -162,7 +175,7 @@ impl Plan {
 
     /// Adds the selected samples to their window, and closes one that is open for another time: earlier
     /// or later, as clocks step. Returns how many rows were dropped.
-    fn hold(&mut self, frame: &Frame, every: Duration, out: &mut Vec<Item>) -> usize {
+    fn hold(&mut self, frame: &Frame, emitted: u64, every: Duration, out: &mut Vec<Item>) -> usize {
         let every = i64::try_from(every.as_nanos()).unwrap_or(i64::MAX).max(1);
         let index = frame.at().unix_nanos.div_euclid(every);
         let over = self.window.as_ref().is_some_and(|window| window.index != index);
@@ -173,6 +186,7 @@ impl Plan {
                     let series = self.derived.series().len();
                     let window = self.window.get_or_insert_with(|| Window::new(index, series));
                     window.at = frame.at();
+                    window.emitted = emitted;
                     window.add(target, sample.value);
                 }
                 None => dropped += 1,
@@ -209,6 +223,8 @@ struct Window {
     index: i64,
     /// When its last frame was.
     at: Timestamp,
+    /// The same by the pipeline's coarse clock.
+    emitted: u64,
     /// How many rows came in.
     rows: usize,
     /// By position in the derived schema.
@@ -217,7 +233,8 @@ struct Window {
 
 impl Window {
     fn new(index: i64, series: usize) -> Self {
-        Window { index, at: Timestamp::default(), rows: 0, cells: vec![None; series].into() }
+        let cells = vec![None; series].into();
+        Window { index, at: Timestamp::default(), emitted: 0, rows: 0, cells }
     }
 
     fn add(&mut self, target: Target, value: f64) {

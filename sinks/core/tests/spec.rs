@@ -148,7 +148,7 @@ f: 7
     let issues = parse(yaml).unwrap_err();
     let expected = [
         "sinks.a.type: unknown kind `nope` (linked kinds: test)",
-        "sinks.b.settings.rotate.kep: unknown field `kep`, expected `keep`",
+        "sinks.b.settings.rotate.kep: unknown field `kep`, expected `keep`; did you mean `keep`?",
         "sinks.c.setings: unknown key; did you mean `settings`? (accepted: batch, enabled, queue, rename, retry, select, settings, startup, timeout, type)",
         "sinks.c.settings: missing field `path`",
         "sinks.c.queue.secs: unknown key; did you mean `seconds`? (accepted: full, seconds)",

@@ -12,7 +12,10 @@ use serde_yaml::Value;
 use self::parse::parse_sink;
 use self::reader::kind_of;
 use crate::pipeline;
-use crate::{Issue, Overflow, Registry, Select, Settings, SinkConfig};
+use crate::{Issue, Overflow, Registry, Select, Settings, SinkConfig, format_duration};
+
+/// The most that `queue.seconds` may be: more than eleven days.
+pub(crate) const MOST_SECONDS: f64 = 1e6;
 
 /// One sink as configured.
 #[derive(Clone, Debug)]
@@ -159,15 +162,44 @@ impl SinkSpec {
             (Origin::Made(one), Origin::Made(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        // The startup option is about the past of a sink that runs.
         origin
             && self.kind == other.kind
+            && self.startup == other.startup
             && self.select == other.select
             && self.prefix == other.prefix
             && self.queue == other.queue
             && self.batch == other.batch
             && self.retry == other.retry
             && self.timeout == other.timeout
+    }
+
+    /// Options that can't work, with their key paths: what code may set and YAML can't.
+    pub(crate) fn check_options(&self) -> Vec<Issue> {
+        let (batch, retry) = (&self.batch, &self.retry);
+        let hour = Duration::from_secs(3600);
+        let short = |key, value: Duration, most: Duration| {
+            let accepted = format!("at most {}", format_duration(most));
+            (value > most).then(|| Issue::value(key, format!("{value:?}"), accepted))
+        };
+        let some = |key, is_some: bool| (!is_some).then(|| Issue::value(key, 0, "more than 0"));
+        let seconds = self.queue.seconds;
+        let seconds = (!(seconds > 0.0 && seconds <= MOST_SECONDS)).then(|| {
+            Issue::value("queue.seconds", seconds, format!("more than 0, at most {MOST_SECONDS}"))
+        });
+        let issues = [
+            seconds,
+            some("batch.rows", batch.rows > 0),
+            some("batch.bytes", batch.bytes > 0),
+            short("batch.linger", batch.linger, hour),
+            short("batch.jitter", batch.jitter, hour),
+            some("retry.initial", !retry.initial.is_zero()),
+            short("retry.initial", retry.initial, retry.max),
+            short("retry.max", retry.max, hour),
+            some("timeout", !self.timeout.is_zero()),
+            short("timeout", self.timeout, hour),
+            short("select.every", self.select.every.unwrap_or_default(), hour),
+        ];
+        issues.into_iter().flatten().collect()
     }
 
     /// Reads a `sinks:` section: a map from name to sink, in any serialisable form.

@@ -68,7 +68,7 @@ const VALUES: [(usize, f64); 4] = [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)];
 fn passed(select: &Select) -> (Vec<f64>, usize) {
     let mut out = Vec::new();
     let mut transform = Transform::new(select, "").unwrap();
-    let dropped = transform.take(frame(&schema(), 0, &VALUES), &mut out);
+    let dropped = transform.take(frame(&schema(), 0, &VALUES), 0, &mut out);
     (rows(&out).iter().map(|(_, value)| *value).collect(), dropped)
 }
 
@@ -113,7 +113,7 @@ fn events_are_selected_by_the_labels_of_their_details() {
         let mut transform = Transform::new(&select, "").unwrap();
         let item = event(json!({ "to": "RED", "count": 7 }));
         assert_eq!(
-            (transform.take(item, &mut out), out.len()),
+            (transform.take(item, 0, &mut out), out.len()),
             (dropped, 1 - dropped),
             "{select:?}"
         );
@@ -126,9 +126,9 @@ fn a_prefix_renames_series_and_events_in_one_schema_for_all_frames() {
         Select { include: globs(&["wanctl_rtt_ms", "wanctl_change"]), ..Select::default() };
     let mut transform = Transform::new(&select, "edge_").unwrap();
     let (schema, mut out) = (schema(), Vec::new());
-    assert_eq!(transform.take(frame(&schema, 0, &VALUES), &mut out), 2);
-    assert_eq!(transform.take(frame(&schema, 1, &VALUES), &mut out), 2);
-    assert_eq!(transform.take(event(json!({})), &mut out), 0);
+    assert_eq!(transform.take(frame(&schema, 0, &VALUES), 0, &mut out), 2);
+    assert_eq!(transform.take(frame(&schema, 1, &VALUES), 0, &mut out), 2);
+    assert_eq!(transform.take(event(json!({})), 0, &mut out), 0);
     let names: Vec<&str> = rows(&out).iter().map(|(name, _)| *name).collect();
     assert_eq!(names, [&["edge_wanctl_rtt_ms"; 4][..], &["edge_wanctl_change"]].concat());
     let [Item::Frame(first), Item::Frame(second), _] = &out[..] else { panic!("{out:?}") };
@@ -139,7 +139,7 @@ fn a_prefix_renames_series_and_events_in_one_schema_for_all_frames() {
 fn a_frame_of_which_nothing_is_left_is_not_passed() {
     let select = Select { include: globs(&["none"]), ..Select::default() };
     let (mut transform, mut out) = (Transform::new(&select, "").unwrap(), Vec::new());
-    assert_eq!(transform.take(frame(&schema(), 0, &VALUES), &mut out), 4);
+    assert_eq!(transform.take(frame(&schema(), 0, &VALUES), 0, &mut out), 4);
     assert!(out.is_empty());
 }
 
@@ -156,10 +156,10 @@ fn a_window_becomes_one_value_of_each_series_and_states_keep_their_last() {
         let (schema, mut transform, mut out) = (schema(), thinning(reduce), Vec::new());
         for (millis, value) in [(0, 8.0), (400, 1.0), (999, 3.0)] {
             let item = frame(&schema, millis, &[(0, value), (3, value)]);
-            assert_eq!(transform.take(item, &mut out), 0);
+            assert_eq!(transform.take(item, 0, &mut out), 0);
         }
         assert_eq!((transform.held(), out.len()), (6, 0));
-        assert_eq!(transform.take(frame(&schema, 1000, &[(1, 5.0)]), &mut out), 4);
+        assert_eq!(transform.take(frame(&schema, 1000, &[(1, 5.0)]), 0, &mut out), 4);
         assert_eq!(rows(&out), [("wanctl_rtt_ms", value), ("wanctl_state", 3.0)], "{reduce:?}");
         assert_eq!(Batch::new(&out).rows().next().unwrap().at, at(999));
         assert_eq!((transform.close(&mut out), transform.held()), (0, 0));
@@ -171,7 +171,7 @@ fn a_window_becomes_one_value_of_each_series_and_states_keep_their_last() {
 fn a_clock_that_steps_back_closes_the_window() {
     let (schema, mut transform, mut out) = (schema(), thinning(Reduce::Last), Vec::new());
     for (millis, value) in [(-1, 1.0), (5_000, 2.0), (0, 3.0)] {
-        transform.take(frame(&schema, millis, &[(0, value)]), &mut out);
+        transform.take(frame(&schema, millis, &[(0, value)]), 0, &mut out);
     }
     assert_eq!(rows(&out), [("wanctl_rtt_ms", 1.0), ("wanctl_rtt_ms", 2.0)]);
 }
@@ -180,7 +180,7 @@ fn a_clock_that_steps_back_closes_the_window() {
 fn the_mean_of_the_largest_values_is_finite() {
     let (schema, mut transform, mut out) = (schema(), thinning(Reduce::Mean), Vec::new());
     for value in [f64::MAX, f64::MAX, f64::MAX] {
-        transform.take(frame(&schema, 0, &[(0, value)]), &mut out);
+        transform.take(frame(&schema, 0, &[(0, value)]), 0, &mut out);
     }
     assert_eq!(transform.close(&mut out), 2);
     assert_eq!(rows(&out), [("wanctl_rtt_ms", f64::MAX)]);
@@ -191,7 +191,7 @@ fn schemas_beyond_those_remembered_lose_no_row() {
     let (mut transform, mut out) = (thinning(Reduce::Last), Vec::new());
     let schemas: Vec<_> = (0..SCHEMAS + 9).map(|_| schema()).collect();
     for schema in &schemas {
-        assert_eq!(transform.take(frame(schema, 0, &VALUES), &mut out), 0);
+        assert_eq!(transform.take(frame(schema, 0, &VALUES), 0, &mut out), 0);
     }
     assert_eq!((rows(&out).len(), transform.held()), (9 * 4, SCHEMAS * 4));
 }
@@ -231,7 +231,7 @@ proptest! {
         for (which, millis, values, close) in steps {
             let item = frame(&schemas[which], millis, &values);
             taken += item.rows();
-            dropped += transform.take(item, &mut out);
+            dropped += transform.take(item, 0, &mut out);
             if close {
                 dropped += transform.close(&mut out);
                 prop_assert_eq!(transform.held(), 0);
@@ -246,7 +246,7 @@ proptest! {
     ) {
         let (schema, mut transform, mut out) = (schema(), thinning(Reduce::Last), Vec::new());
         for (millis, value) in &steps {
-            transform.take(frame(&schema, *millis, &[(0, *value)]), &mut out);
+            transform.take(frame(&schema, *millis, &[(0, *value)]), 0, &mut out);
         }
         transform.close(&mut out);
         let window = |millis: i64| millis.div_euclid(1000);

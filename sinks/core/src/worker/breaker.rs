@@ -19,6 +19,9 @@ pub(crate) struct Breaker {
     failures: u32,
     failed_at: Option<Instant>,
     not_before: Option<Instant>,
+    /// The destination asked for a pause, or calls need a person first: haste makes it worse.
+    patient: bool,
+    throttled: bool,
 }
 
 /// Whether calls go through.
@@ -44,11 +47,13 @@ impl Breaker {
         } else {
             exponential.mul_f64((1.0 + fraction()) / 2.0)
         };
+        self.throttled = matches!(class, FaultClass::Throttled(_));
+        self.patient = self.throttled || matches!(class, FaultClass::Auth | FaultClass::Config);
         let wait = match class {
             FaultClass::Throttled(pause) => pause.min(LONGEST_PAUSE).max(backoff),
             FaultClass::Auth | FaultClass::Config => {
                 self.failures = self.failures.max(OPENS_AFTER);
-                (retry.max * RARELY).mul_f64(fraction()).max(retry.max)
+                retry.max.saturating_mul(RARELY).mul_f64(fraction()).max(retry.max)
             }
             _ => backoff,
         };
@@ -65,6 +70,14 @@ impl Breaker {
         self.not_before = None;
     }
 
+    /// There is time for one more try only, so a destination that needed a person gets it now. One that
+    /// asked for a pause is left alone.
+    pub(crate) fn last_try(&mut self) {
+        if !self.throttled {
+            self.not_before = None;
+        }
+    }
+
     /// What waited is through.
     pub(crate) fn succeeded(&mut self) {
         *self = Breaker::default();
@@ -75,8 +88,12 @@ impl Breaker {
         self.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
-    /// The same for somebody in a hurry, who waits this long at most after a failure.
+    /// The same for somebody in a hurry, who waits this long at most after a failure, where haste does no
+    /// harm.
     pub(crate) fn wait_at_most(&self, most: Duration, now: Instant) -> Duration {
+        if self.patient {
+            return self.wait(now);
+        }
         let hurried =
             self.failed_at.map_or(Duration::ZERO, |at| (at + most).saturating_duration_since(now));
         self.wait(now).min(hurried)

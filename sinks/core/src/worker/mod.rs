@@ -5,13 +5,14 @@
 //! watcher leaves it behind and starts another one in its place.
 
 mod breaker;
+mod notice;
 mod pending;
 mod state;
 
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ use state::{Keep, Outcome, Task, refuses_a_change};
 
 /// What a sink's threads, the watcher and the pipeline share. No control thread ever touches it.
 pub(crate) struct Worker {
-    context: OpenContext,
+    sink: String,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,17 +35,27 @@ impl Worker {
     /// # Errors
     ///
     /// The system gives no thread.
-    pub(crate) fn start(context: OpenContext, state: State) -> io::Result<Arc<Self>> {
-        let worker =
-            Arc::new(Worker { context, state: Mutex::new(state), changed: Condvar::new() });
+    pub(crate) fn start(sink: String, state: State) -> io::Result<Arc<Self>> {
+        let worker = Arc::new(Worker { sink, state: Mutex::new(state), changed: Condvar::new() });
         worker.spawn(0)?;
         Ok(worker)
     }
 
     fn spawn(self: &Arc<Self>, generation: u64) -> io::Result<()> {
         let worker = Arc::clone(self);
-        let name = format!("sink/{}", self.context.sink);
-        thread::Builder::new().name(name).spawn(move || worker.run(generation)).map(drop)
+        let name = format!("sink/{}", self.sink);
+        thread::Builder::new().name(name).spawn(move || worker.work(generation)).map(drop)
+    }
+
+    /// Works, and begins anew should our own code panic.
+    fn work(&self, generation: u64) {
+        while catch_unwind(AssertUnwindSafe(|| self.run(generation))).is_err() {
+            let mut state = self.lock();
+            if state.generation != generation {
+                return;
+            }
+            state.died(Instant::now());
+        }
     }
 
     /// Does what the state decides, for as long as this thread is the one to do it.
@@ -52,13 +63,26 @@ impl Worker {
         let mut writer: Option<Box<dyn SinkWriter>> = None;
         let mut state = self.lock();
         loop {
+            if state.generation != generation {
+                // Another thread has taken over; what came of the call counts for nothing.
+                state.returned();
+                drop(state);
+                return let_go(writer);
+            }
+            let (notices, discarded) = state.leftovers();
+            if !notices.is_empty() || !discarded.is_empty() {
+                drop(state);
+                notices.iter().for_each(|notice| notice.say(&self.sink));
+                drop_all(discarded);
+                state = self.lock();
+                continue;
+            }
             let task = state.next(Instant::now());
             self.changed.notify_all();
-            let outcome = match task {
+            match task {
                 Task::Rest(time) => {
                     let rested = self.changed.wait_timeout(state, time);
                     state = rested.unwrap_or_else(PoisonError::into_inner).0;
-                    continue;
                 }
                 Task::End => {
                     state.finish();
@@ -67,23 +91,22 @@ impl Worker {
                 }
                 call => {
                     drop(state);
-                    self.perform(call, &mut writer)
+                    let outcome = self.perform(call, &mut writer);
+                    state = self.lock();
+                    if state.generation == generation
+                        && state.done(outcome, Instant::now()) == Keep::Nothing
+                        && writer.is_some()
+                    {
+                        state.letting_go(Instant::now());
+                        drop(state);
+                        let_go(writer.take());
+                        state = self.lock();
+                        if state.generation == generation {
+                            state.let_go();
+                        }
+                    }
                 }
-            };
-            state = self.lock();
-            if state.generation != generation {
-                // Another thread has taken over; what came of the call must count for nothing.
-                state.returned();
-                drop(state);
-                return let_go(writer);
             }
-            if state.done(outcome, Instant::now()) == Keep::Nothing {
-                // Letting go may take its time, or panic.
-                drop(state);
-                let_go(writer.take());
-                state = self.lock();
-            }
-            self.changed.notify_all();
         }
     }
 
@@ -96,8 +119,8 @@ impl Worker {
                 };
                 Outcome::Wrote(items.len(), on(writer, "write", write))
             }
-            Task::Flush(deadline) => {
-                Outcome::Flushed(on(writer, "flush", |writer| writer.flush(deadline)))
+            Task::Flush(order, deadline) => {
+                Outcome::Flushed(order, on(writer, "flush", |writer| writer.flush(deadline)))
             }
             Task::Close(deadline) => Outcome::Closed(close(writer, deadline)),
             Task::Exchange { config, close_first, deadline } => {
@@ -120,12 +143,13 @@ impl Worker {
     /// Closes the writer, if there is one, on the way to another.
     fn close(&self, writer: &mut Option<Box<dyn SinkWriter>>, deadline: Deadline) {
         if let Err(error) = close(writer, deadline) {
-            tracing::warn!(sink = self.context.sink, %error, "Sink did not close cleanly.");
+            tracing::warn!(sink = self.sink, %error, "Sink did not close cleanly.");
         }
     }
 
     fn open(&self, config: &dyn SinkConfig) -> Result<Box<dyn SinkWriter>, SinkError> {
-        caught("open", || config.open(&self.context))
+        let context = OpenContext { sink: self.sink.clone() };
+        caught("open", || config.open(&context))
     }
 
     /// The state, for a moment: nothing waits or writes while it is held.
@@ -161,13 +185,17 @@ impl Worker {
         }
     }
 
-    /// Starts another thread in the place of one that hangs.
+    /// Starts another thread in the place of one that hangs. Looks another time if the state is in use.
     pub(crate) fn look_after(self: &Arc<Self>) {
-        let generation = self.order(|state| state.replace(Instant::now()));
-        if let Some(generation) = generation
-            && let Err(error) = self.spawn(generation)
-        {
-            tracing::error!(sink = self.context.sink, %error, "No thread for the sink.");
+        let state = match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let Some(mut state) = state else { return };
+        if let Some(generation) = state.replace(Instant::now()) {
+            self.changed.notify_all();
+            state.has_thread(self.spawn(generation).is_ok());
         }
     }
 }
@@ -203,8 +231,16 @@ fn let_go(writer: Option<Box<dyn SinkWriter>>) {
     });
 }
 
+/// Drops what others wrote, which may panic.
+fn drop_all<T>(things: Vec<T>) {
+    let _ = caught("drop", || {
+        drop(things);
+        Ok(())
+    });
+}
+
 /// A call of the sink's code, with a panic turned into an error.
-fn caught<T>(
+pub(crate) fn caught<T>(
     call: &'static str,
     make: impl FnOnce() -> Result<T, SinkError>,
 ) -> Result<T, SinkError> {

@@ -144,6 +144,54 @@ fn a_sink_that_is_off_comes_back_when_it_is_reopened_or_changed() {
     }
 }
 
+fn on(path: &str) -> Scripted {
+    let destination = Scripted::default();
+    *destination.0.claim.lock().unwrap() = Some(path.into());
+    destination
+}
+
+#[test]
+fn a_file_moves_from_one_sink_to_another_in_one_go() {
+    let (a, b) = (on("/nowhere/1"), on("/nowhere/2"));
+    let pipeline = start(vec![a.spec("a"), b.spec("b")]);
+    let (new_a, new_b) = (on("/nowhere/2"), on("/nowhere/3"));
+    let applied = pipeline.apply(vec![new_a.spec("a"), new_b.spec("b")], LONG).unwrap();
+    assert_eq!((applied.changed.len(), applied.refused.len()), (2, 0), "{applied:?}");
+}
+
+#[test]
+fn a_file_that_a_refused_sink_goes_on_with_is_given_to_no_other() {
+    let (a, bad, c) = (on("/nowhere/x"), on("/nowhere/y"), on("/nowhere/x"));
+    *bad.0.refuse_open.lock().unwrap() = Some(FaultClass::Config);
+    let pipeline = start(vec![a.spec("a")]);
+    let applied = pipeline.apply(vec![bad.spec("a"), c.spec("c")], LONG).unwrap();
+    let refused: Vec<String> = applied.refused.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        refused,
+        ["sinks.a: no such place", "sinks.c: file /nowhere/x is still held by sinks.a"]
+    );
+    assert_eq!(c.0.opened.load(SeqCst), 0);
+    let _ = pipeline.sink().emit(&frame(&schema(), 1.0));
+    pipeline.shutdown(LONG);
+    assert_eq!(a.rows(), [1.0]);
+}
+
+#[test]
+fn a_sink_that_is_off_takes_rows_once_its_destination_can_heal() {
+    let destination = Scripted::default();
+    *destination.0.refuse_open.lock().unwrap() = Some(FaultClass::Config);
+    let mut spec = destination.spec("a");
+    spec.startup = Startup::Ignore;
+    let pipeline = start(vec![spec]);
+    *destination.0.refuse_open.lock().unwrap() = Some(FaultClass::Transient);
+    pipeline.reopen();
+    wait_for("another class of failure", || pipeline.stats()[0].health == Health::Failing);
+    *destination.0.refuse_open.lock().unwrap() = None;
+    assert_eq!(pipeline.sink().emit(&frame(&schema(), 1.0)), Admission::Queued);
+    pipeline.shutdown(LONG);
+    assert_eq!(destination.rows(), [1.0]);
+}
+
 #[test]
 fn no_emit_is_lost_or_held_up_while_the_set_changes_again_and_again() {
     let kept = Scripted::default();
@@ -175,6 +223,11 @@ fn no_emit_is_lost_or_held_up_while_the_set_changes_again_and_again() {
     assert!(stats.iter().all(SinkStats::is_balanced), "{stats:?}");
     let changing = &stats[1];
     assert_eq!(changing.delivered, changing.offered, "{changing:?}");
+    // The sink of the last round has what was left, so this is the rest; each came once.
+    let before = taken.len();
+    taken.sort_by(f64::total_cmp);
+    taken.dedup();
+    assert!(before == taken.len() && before as u64 <= changing.delivered, "{before}");
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]

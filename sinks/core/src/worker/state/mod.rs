@@ -5,6 +5,7 @@ mod orders;
 mod outcome;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -15,9 +16,10 @@ use outcome::Outage;
 pub(crate) use outcome::{Keep, Outcome, refuses_a_change};
 
 use super::breaker::Breaker;
+use super::notice::Notice;
 use super::pending::Pending;
 use crate::counters::{self, Counters, Health};
-use crate::queue::{CoarseClock, Queue};
+use crate::queue::{Came, CoarseClock, Entry, Queue};
 use crate::random::fraction;
 use crate::transform::Transform;
 use crate::{
@@ -36,25 +38,22 @@ const OLD_QUEUE: Duration = Duration::from_secs(10);
 /// How a sink is written to: what of its options matters to a worker.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) config: Box<dyn SinkConfig>,
+    pub(crate) config: Arc<dyn SinkConfig>,
     pub(crate) batch: BatchOptions,
     pub(crate) retry: RetryOptions,
     pub(crate) timeout: Duration,
     pub(crate) startup: Startup,
-    /// How long a window of decimation is.
-    every: Duration,
     transform: Option<Transform>,
 }
 
 impl Setup {
     pub(crate) fn new(spec: &SinkSpec) -> Self {
         Setup {
-            config: spec.config.clone(),
+            config: Arc::from(spec.config.clone()),
             batch: spec.batch,
             retry: spec.retry,
             timeout: spec.timeout,
             startup: spec.startup,
-            every: spec.select.every.unwrap_or_default(),
             transform: Transform::new(&spec.select, &spec.prefix),
         }
     }
@@ -64,13 +63,14 @@ impl Setup {
 pub(crate) enum Task {
     /// Look again after this time, or when there is an order.
     Rest(Duration),
-    Open(Box<dyn SinkConfig>),
+    Open(Arc<dyn SinkConfig>),
     Write(Vec<Item>, Deadline),
-    Flush(Deadline),
+    /// Carries out orders up to this one.
+    Flush(u64, Deadline),
     Close(Deadline),
     /// Open this one and close the one that is open, in the order that `close_first` asks for.
     Exchange {
-        config: Box<dyn SinkConfig>,
+        config: Arc<dyn SinkConfig>,
         close_first: bool,
         deadline: Deadline,
     },
@@ -80,7 +80,6 @@ pub(crate) enum Task {
 
 /// One sink's worker, as a matter of logic.
 pub(crate) struct State {
-    name: String,
     setup: Setup,
     counters: Arc<Counters>,
     clock: Arc<CoarseClock>,
@@ -89,24 +88,31 @@ pub(crate) struct State {
     /// Which thread works. One that was left behind has an older number, and no say any more.
     pub(crate) generation: u64,
     left_behind: u32,
-    /// Until when the call that is under way should have returned.
-    call: Option<(Instant, Deadline)>,
+    /// No thread works, because the system had none to give.
+    needs_thread: bool,
+    call: Option<Call>,
     /// Whether the thread has a writer.
     open: bool,
+    /// The writer is to be closed and opened again.
+    unfit: bool,
+    /// Rows were written since the last flush.
+    unflushed: bool,
+    /// A writer was lost with such rows.
+    lost_unflushed: bool,
 
     pending: Pending,
     /// When the first of the pending rows was taken, and how long they wait for others.
     lingering: Option<(Instant, Duration)>,
-    /// When rows were taken last, while windows are open.
-    window: Option<Instant>,
 
     breaker: Breaker,
     outage: Option<Outage>,
-    /// Rows were rejected by the last batch too.
-    rejecting: bool,
+    /// When rows were rejected last.
+    rejected: Option<Instant>,
+    /// The writer panicked over the batch, and the row to blame is looked for.
+    searching: bool,
     /// Panics over one row alone.
     panics: u32,
-    /// When the writer panicked over a batch, as far as it matters.
+    /// When the sink's code panicked, as far as it matters.
     panicked: VecDeque<Instant>,
 
     /// How the first try to open went.
@@ -119,32 +125,50 @@ pub(crate) struct State {
     /// Set by an order to stop: until when to go on trying.
     stop: Option<Deadline>,
     pub(crate) ended: bool,
+    /// What is to be said once the lock is released.
+    notices: Vec<Notice>,
+    /// What others wrote and is to be dropped once the lock is released.
+    discarded: Vec<Setup>,
+    /// Nobody waits any more to hear how the first try to open goes.
+    unattended: bool,
+}
+
+/// A call of the sink's code that is under way.
+#[derive(Clone, Copy)]
+struct Call {
+    since: Instant,
+    /// Until when it should have returned.
+    deadline: Deadline,
+    /// It may have come as far as the destination with rows.
+    writes: bool,
 }
 
 impl State {
     pub(crate) fn new(
-        name: String,
         setup: Setup,
         queue: Arc<Queue>,
         counters: Arc<Counters>,
         clock: Arc<CoarseClock>,
     ) -> Self {
         State {
-            name,
             setup,
             counters,
             clock,
             queues: VecDeque::from([(queue, None)]),
             generation: 0,
             left_behind: 0,
+            needs_thread: false,
             call: None,
             open: false,
+            unfit: false,
+            unflushed: false,
+            lost_unflushed: false,
             pending: Pending::default(),
             lingering: None,
-            window: None,
             breaker: Breaker::default(),
             outage: None,
-            rejecting: false,
+            rejected: None,
+            searching: false,
             panics: 0,
             panicked: VecDeque::new(),
             first_open: None,
@@ -155,6 +179,9 @@ impl State {
             changed: None,
             stop: None,
             ended: false,
+            notices: Vec::new(),
+            discarded: Vec::new(),
+            unattended: false,
         }
     }
 
@@ -164,22 +191,37 @@ impl State {
         let deadline = match &task {
             Task::Rest(_) | Task::End => None,
             Task::Open(_) => Some(Deadline::after(self.setup.timeout)),
-            Task::Write(_, deadline) | Task::Flush(deadline) | Task::Close(deadline) => {
+            Task::Write(_, deadline) | Task::Flush(_, deadline) | Task::Close(deadline) => {
                 Some(*deadline)
             }
             Task::Exchange { deadline, .. } => Some(*deadline),
         };
-        self.call = deadline.map(|deadline| (now, deadline));
+        let writes = matches!(task, Task::Write(..));
+        self.call = deadline.map(|deadline| Call { since: now, deadline, writes });
         self.counters.breaker.store(self.breaker.state(now) as u8, Relaxed);
         task
     }
 
+    /// The thread lets go of a writer, which may take its time.
+    pub(crate) fn letting_go(&mut self, now: Instant) {
+        let deadline = Deadline::after(self.setup.timeout);
+        self.call = Some(Call { since: now, deadline, writes: false });
+    }
+
+    /// It has let go.
+    pub(crate) fn let_go(&mut self) {
+        self.call = None;
+    }
+
     fn decide(&mut self, now: Instant) -> Task {
         if self.first_open.is_none() {
-            return Task::Open(self.setup.config.clone());
+            return Task::Open(Arc::clone(&self.setup.config));
+        }
+        if std::mem::take(&mut self.unfit) && self.open {
+            return Task::Close(self.deadline());
         }
         if let Some(change) = self.change.take() {
-            let config = change.setup.config.clone();
+            let config = Arc::clone(&change.setup.config);
             let close_first = change.close_first;
             self.exchanging = Some(change);
             return Task::Exchange { config, close_first, deadline: self.deadline() };
@@ -187,7 +229,7 @@ impl State {
         if std::mem::take(&mut self.reopen) {
             self.breaker.go_on();
             if self.is_off() {
-                return Task::Open(self.setup.config.clone());
+                return Task::Open(Arc::clone(&self.setup.config));
             }
             if self.open {
                 return Task::Close(self.deadline());
@@ -199,13 +241,11 @@ impl State {
             Some(_) => self.breaker.wait_at_most(LAST_TRIES, now),
             None => self.breaker.wait(now),
         };
-        let ordered = self.flush.ordered != self.flush.done;
-        if ordered && (self.pending.is_empty() || self.has_settled()) {
+        if let Some(order) = self.settled_order() {
             if !self.open {
-                // Without a writer nothing was ever written that could be flushed.
-                self.flush.done = self.flush.ordered;
+                self.flushed(order);
             } else if wait.is_zero() {
-                return Task::Flush(self.deadline());
+                return Task::Flush(order, self.deadline());
             }
         }
         if self.pending.is_empty() {
@@ -216,23 +256,22 @@ impl State {
             let waited = self.lingering.is_some_and(|(since, time)| now >= since + time);
             let full = self.pending.rows() >= self.setup.batch.rows
                 || self.pending.bytes() >= self.setup.batch.bytes;
-            let again = self.pending.comes_again();
-            let due = waited || full || again || ordered || self.stop.is_some();
+            let hurried = self.flush.is_ordered() || self.stop.is_some();
+            let due = waited || full || hurried || self.pending.comes_again();
             if due && wait.is_zero() && !self.stop.is_some_and(Deadline::is_over) {
                 return if self.open {
                     Task::Write(self.pending.next(), self.deadline())
                 } else {
-                    Task::Open(self.setup.config.clone())
+                    Task::Open(Arc::clone(&self.setup.config))
                 };
             }
         }
-        if self.stop.is_some_and(Deadline::is_over) {
-            return self.close();
+        match self.stop {
+            // There will be no other try.
+            Some(until) if until.remaining() <= wait => self.close(),
+            Some(until) => Task::Rest(LAST_TRIES.min(until.remaining())),
+            None => Task::Rest((self.setup.batch.linger / 4).clamp(POLL.0, POLL.1)),
         }
-        Task::Rest(match self.stop {
-            Some(until) => LAST_TRIES.min(until.remaining()),
-            None => (self.setup.batch.linger / 4).clamp(POLL.0, POLL.1),
-        })
     }
 
     /// Whether its destination could not work when it was opened, and the sink is to be done without.
@@ -261,68 +300,110 @@ impl State {
     ///
     /// A batch that failed is left as it is, but for rows that are too old by now.
     fn fill(&mut self, now: Instant) {
-        let max_age = self.setup.retry.max_age.as_millis();
-        let oldest = self.clock.now().saturating_sub(u64::try_from(max_age).unwrap_or(u64::MAX));
+        let max_age = u64::try_from(self.setup.retry.max_age.as_millis()).unwrap_or(u64::MAX);
+        let oldest = self.clock.now().saturating_sub(max_age);
         if self.stop.is_none() && self.pending.oldest().is_some_and(|emitted| emitted < oldest) {
             let rows = self.pending.expire(oldest);
             counters::shift(&self.counters.in_flight, &self.counters.expired, rows);
         }
-        if self.pending.comes_again() {
-            return;
-        }
-        let room = |pending: &Pending, batch: &BatchOptions| {
-            pending.rows() < batch.rows && pending.bytes() < batch.bytes
-        };
-        while room(&self.pending, &self.setup.batch) {
-            let Some(entry) = self.queues.iter().find_map(|(queue, _)| queue.pop()) else { break };
-            if entry.emitted < oldest {
+        while !self.pending.comes_again()
+            && self.pending.rows() < self.setup.batch.rows
+            && self.pending.bytes() < self.setup.batch.bytes
+        {
+            let Some(entry) = self.pop() else { break };
+            if entry.came.emitted < oldest {
                 let rows = entry.what.rows();
                 counters::shift(&self.counters.in_flight, &self.counters.expired, rows);
-                continue;
-            }
-            match &mut self.setup.transform {
-                None => self.pending.add([entry.what], entry.emitted),
-                Some(transform) => {
-                    let mut passed = Vec::new();
-                    let filtered = transform.take(entry.what, &mut passed);
-                    counters::shift(&self.counters.in_flight, &self.counters.filtered, filtered);
-                    self.window = (transform.held() > 0).then_some(now);
-                    self.pending.add(passed, entry.emitted);
-                }
+            } else {
+                self.take(entry);
             }
         }
         let is_over = |at: Instant| now >= at + OLD_QUEUE;
         self.queues.retain(|(queue, replaced)| !replaced.is_some_and(is_over) || !queue.is_empty());
-        let ordered = self.flush.ordered != self.flush.done || self.stop.is_some();
-        // An emitter that has stopped leaves its last window open.
-        if ordered || self.window.is_some_and(|taken| now > taken + 2 * self.setup.every) {
-            self.close_windows();
-        }
+        self.close_windows(self.stop.is_some());
         if self.pending.is_empty() {
             self.lingering = None;
         } else if self.lingering.is_none() {
             let batch = &self.setup.batch;
             self.lingering = Some((now, batch.linger + batch.jitter.mul_f64(fraction())));
         }
-        let oldest = self.pending.oldest().unwrap_or(u64::MAX);
-        self.counters.oldest.store(oldest, Relaxed);
+        self.counters.oldest.store(self.pending.oldest().unwrap_or(u64::MAX), Relaxed);
     }
 
-    fn close_windows(&mut self) {
-        self.window = None;
+    /// The next item of the oldest queue that has any. It is noted how far orders to flush have come.
+    fn pop(&mut self) -> Option<Entry<Item>> {
+        let last = self.queues.len().saturating_sub(1);
+        let mut popped = self.queues.iter().enumerate();
+        let popped = popped.find_map(|(at, (queue, _))| Some((at, queue.pop()?)));
+        match &popped {
+            None => self.flush.passed = self.flush.newest(),
+            // Events are taken before frames, and frames in their order: what came before is out.
+            Some((at, Entry { what: Item::Frame(_), came })) if *at == last => {
+                self.flush.passed = self.flush.passed.max(came.epoch);
+            }
+            Some(_) => {}
+        }
+        popped.map(|(_, entry)| entry)
+    }
+
+    /// Takes an item off the queue into the batch, as far as the sink is to get it.
+    fn take(&mut self, Entry { what, came }: Entry<Item>) {
+        let rows = what.rows();
+        let transform = &mut self.setup.transform;
+        // The details of an event are other people's code.
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            let mut passed = Vec::with_capacity(1);
+            let filtered = match transform {
+                None => {
+                    passed.push(what);
+                    0
+                }
+                Some(transform) => transform.take(what, came.emitted, &mut passed),
+            };
+            let sized = passed.into_iter().map(|item| (item.bytes(), item));
+            (filtered, sized.collect::<Vec<_>>())
+        }));
+        let counters = &self.counters;
+        match taken {
+            Ok((filtered, passed)) => {
+                counters::shift(&counters.in_flight, &counters.filtered, filtered);
+                passed.into_iter().for_each(|(bytes, item)| self.pending.add(item, bytes, came));
+            }
+            Err(_) => {
+                counters::shift(&counters.in_flight, &counters.rejected, rows);
+                let reason = "the details of an event panicked".to_owned();
+                self.notices.push(Notice::Rejects { rows, reason });
+            }
+        }
+    }
+
+    /// Closes windows of decimation: all of them once for an order, and those of emitters that ended.
+    fn close_windows(&mut self, all: bool) {
         let Some(transform) = &mut self.setup.transform else { return };
+        let Some(every) = transform.every() else { return };
         let mut passed = Vec::new();
-        let filtered = transform.close(&mut passed);
+        let now = self.clock.now();
+        let ordered = self.flush.windows < self.flush.passed;
+        let filtered = if all || ordered {
+            self.flush.windows = self.flush.passed;
+            transform.close(&mut passed)
+        } else {
+            let age = u64::try_from(every.saturating_mul(2).as_millis()).unwrap_or(u64::MAX);
+            transform.close_older(now.saturating_sub(age), &mut passed)
+        };
         counters::shift(&self.counters.in_flight, &self.counters.filtered, filtered);
-        self.pending.add(passed, self.clock.now());
+        for item in passed {
+            let bytes = item.bytes();
+            self.pending.add(item, bytes, Came { emitted: now, epoch: 0 });
+        }
     }
 
     /// Counts what is left as lost.
     pub(crate) fn finish(&mut self) {
-        self.close_windows();
-        while let Some(entry) = self.queues.iter().find_map(|(queue, _)| queue.pop()) {
-            self.pending.add([entry.what], entry.emitted);
+        while let Some(entry) = self.pop() {
+            self.take(entry);
         }
+        self.close_windows(true);
         let rows = self.pending.rows();
         counters::shift(&self.counters.in_flight, &self.counters.lost_at_shutdown, rows);
         self.pending = Pending::default();

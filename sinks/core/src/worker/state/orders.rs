@@ -1,7 +1,6 @@
 //! What the pipeline may ask of a worker, and how far it has come with that.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Setup, State};
 use crate::queue::Queue;
@@ -20,21 +19,56 @@ pub(crate) struct Change {
 /// The first answer of a sink, or that to a change: why it can't work, if it can't.
 pub(crate) type Answer = Result<(), (FaultClass, String)>;
 
-/// Orders to flush, and how many of them were carried out.
+/// Orders to flush, counted from 1, and how far the worker has come with them.
 #[derive(Debug, Default)]
 pub(crate) struct Flush {
-    pub(crate) ordered: u64,
-    pub(crate) done: u64,
-    /// The newest order that was seen, and how many rows had been offered then.
-    seen: u64,
-    offered: u64,
+    ordered: u64,
+    /// Orders up to this one were answered.
+    done: u64,
+    /// The newest of them that was not carried out: what was written may be lost.
+    failed: u64,
+    /// What came before this order has left the queues.
+    pub(super) passed: u64,
+    /// The windows were closed for this order.
+    pub(super) windows: u64,
+}
+
+impl Flush {
+    pub(super) fn is_ordered(&self) -> bool {
+        self.ordered != self.done
+    }
+
+    pub(super) fn newest(&self) -> u64 {
+        self.ordered
+    }
+
+    /// How an order was answered; `None` while it was not.
+    pub(crate) fn answer(&self, order: u64) -> Option<bool> {
+        (order <= self.done).then_some(self.failed < order)
+    }
 }
 
 impl State {
     /// Orders a flush; returns its number.
     pub(crate) fn order_flush(&mut self) -> u64 {
         self.flush.ordered += 1;
+        self.queues.iter().for_each(|(queue, _)| queue.set_epoch(self.flush.ordered));
         self.flush.ordered
+    }
+
+    /// The newest order, if all that came before it has gone somewhere.
+    pub(super) fn settled_order(&self) -> Option<u64> {
+        let order = self.flush.ordered;
+        let out = self.flush.passed >= order;
+        (self.flush.is_ordered() && out && !self.pending.has_before(order)).then_some(order)
+    }
+
+    /// Orders up to this one are answered: well, unless a writer was lost with rows it had not flushed.
+    pub(super) fn flushed(&mut self, order: u64) {
+        self.flush.done = self.flush.done.max(order);
+        if std::mem::take(&mut self.lost_unflushed) {
+            self.flush.failed = self.flush.failed.max(order);
+        }
     }
 
     /// Orders the writer to be closed and opened again.
@@ -42,9 +76,15 @@ impl State {
         self.reopen = true;
     }
 
+    /// Nobody waits any more to hear how the first try to open goes.
+    pub(crate) fn leave_alone(&mut self) {
+        self.unattended = true;
+    }
+
     /// Orders what is queued to be written, until this time, and then the end.
     pub(crate) fn order_stop(&mut self, until: Deadline) {
         self.stop = Some(until);
+        self.breaker.last_try();
     }
 
     /// Orders another configuration. The answer comes in `changed`.
@@ -56,17 +96,5 @@ impl State {
     /// Takes an order to change back; false if it is being carried out already.
     pub(crate) fn cancel_change(&mut self) -> bool {
         self.change.take().is_some()
-    }
-
-    /// Whether all rows that were offered before the newest order was first seen have gone somewhere.
-    /// While new ones keep coming, the queue alone does not tell.
-    pub(super) fn has_settled(&mut self) -> bool {
-        let counters = &self.counters;
-        if self.flush.seen != self.flush.ordered {
-            self.flush.seen = self.flush.ordered;
-            self.flush.offered = counters.offered.load(Relaxed);
-        }
-        let waiting = counters.queued.load(Relaxed) + counters.in_flight.load(Relaxed);
-        self.flush.offered + waiting <= counters.offered.load(Relaxed)
     }
 }
