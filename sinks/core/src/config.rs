@@ -7,7 +7,7 @@ use dyn_clone::DynClone;
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
-use crate::{Issue, SinkError, SinkWriter, nearest};
+use crate::{Deadline, Issue, SinkError, SinkWriter, nearest};
 
 /// A configured sink: plain data that can be checked, compared, cloned and opened.
 ///
@@ -30,6 +30,8 @@ pub trait SinkConfig: DynClone + Debug + Send + Sync {
 
     /// Opens the destination. Called on the sink's own thread, again after each failure.
     ///
+    /// Return before [`OpenContext::deadline`], with an error if need be: it is tried again.
+    ///
     /// # Errors
     ///
     /// The [`FaultClass`](crate::FaultClass) of the error decides what happens next:
@@ -42,9 +44,20 @@ dyn_clone::clone_trait_object!(SinkConfig);
 
 /// What a sink knows of its surroundings when it opens.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct OpenContext {
     /// The sink's name in the configuration, for log messages.
     pub sink: String,
+    /// Until when [`SinkConfig::open`] must have returned. If it takes twice as long, another thread
+    /// opens the sink in its place, and what it returns then is dropped.
+    pub deadline: Deadline,
+}
+
+impl OpenContext {
+    /// The surroundings of a sink of this name, for tests of writers; the pipeline makes its own.
+    pub fn new(sink: impl Into<String>, deadline: Deadline) -> Self {
+        OpenContext { sink: sink.into(), deadline }
+    }
 }
 
 /// Something that only one sink can have.

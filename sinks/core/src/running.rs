@@ -9,7 +9,7 @@ use tracing::debug;
 use crate::counters::Counters;
 use crate::queue::{CoarseClock, Queue};
 use crate::worker::{Answer, Change, Setup, State, Worker};
-use crate::{Deadline, OpenContext, QueueOptions, SinkSpec, SinkStats};
+use crate::{Deadline, QueueOptions, SinkSpec, SinkStats};
 
 /// How much longer than its calls a change may take.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -39,7 +39,6 @@ impl RunningSink {
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let queue = queue(spec.queue, frames_per_second, clock, &counters);
-        let context = OpenContext { sink: spec.name.clone() };
         let state = State::new(
             spec.name.clone(),
             Setup::new(&spec),
@@ -47,7 +46,7 @@ impl RunningSink {
             Arc::clone(&counters),
             Arc::clone(clock),
         );
-        let worker = Worker::start(context, state)?;
+        let worker = Worker::start(spec.name.clone(), state)?;
         debug!(sink = spec.name, kind = spec.kind, queue = ?spec.queue, "Sink starts.");
         let clock = Arc::clone(clock);
         Ok(RunningSink { spec, queue, counters, worker, clock, frames_per_second })

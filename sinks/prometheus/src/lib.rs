@@ -86,8 +86,8 @@ impl SinkConfig for PrometheusConfig {
         vec![Resource::TcpListener(self.address())]
     }
 
-    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
-        Ok(Box::new(PrometheusWriter::open(self)?))
+    fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Ok(Box::new(PrometheusWriter::open(self, context.deadline)?))
     }
 }
 

@@ -17,12 +17,15 @@ use std::time::Instant;
 
 pub(crate) use state::{Answer, Change, Setup, State};
 
-use crate::{Batch, Deadline, FaultClass, OpenContext, SinkConfig, SinkError, SinkWriter};
+use crate::{
+    Batch, Deadline, FaultClass, OpenContext, SinkConfig, SinkError, SinkSpec, SinkWriter,
+};
 use state::{Keep, Outcome, Task, refuses_a_change};
 
 /// What a sink's threads, the watcher and the pipeline share. No control thread ever touches it.
 pub(crate) struct Worker {
-    context: OpenContext,
+    /// The sink's name.
+    sink: String,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,16 +37,15 @@ impl Worker {
     /// # Errors
     ///
     /// The system gives no thread.
-    pub(crate) fn start(context: OpenContext, state: State) -> io::Result<Arc<Self>> {
-        let worker =
-            Arc::new(Worker { context, state: Mutex::new(state), changed: Condvar::new() });
+    pub(crate) fn start(sink: String, state: State) -> io::Result<Arc<Self>> {
+        let worker = Arc::new(Worker { sink, state: Mutex::new(state), changed: Condvar::new() });
         worker.spawn(0)?;
         Ok(worker)
     }
 
     fn spawn(self: &Arc<Self>, generation: u64) -> io::Result<()> {
         let worker = Arc::clone(self);
-        let name = format!("sink/{}", self.context.sink);
+        let name = format!("sink/{}", self.sink);
         thread::Builder::new().name(name).spawn(move || worker.run(generation)).map(drop)
     }
 
@@ -120,12 +122,13 @@ impl Worker {
     /// Closes the writer, if there is one, on the way to another.
     fn close(&self, writer: &mut Option<Box<dyn SinkWriter>>, deadline: Deadline) {
         if let Err(error) = close(writer, deadline) {
-            tracing::warn!(sink = self.context.sink, %error, "Sink did not close cleanly.");
+            tracing::warn!(sink = self.sink, %error, "Sink did not close cleanly.");
         }
     }
 
     fn open(&self, config: &dyn SinkConfig) -> Result<Box<dyn SinkWriter>, SinkError> {
-        caught("open", || config.open(&self.context))
+        let context = OpenContext::new(self.sink.as_str(), Deadline::after(SinkSpec::TIMEOUT));
+        caught("open", || config.open(&context))
     }
 
     /// The state, for a moment: nothing waits or writes while it is held.
@@ -167,7 +170,7 @@ impl Worker {
         if let Some(generation) = generation
             && let Err(error) = self.spawn(generation)
         {
-            tracing::error!(sink = self.context.sink, %error, "No thread for the sink.");
+            tracing::error!(sink = self.sink, %error, "No thread for the sink.");
         }
     }
 }

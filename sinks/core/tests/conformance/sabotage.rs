@@ -42,6 +42,8 @@ caught! {
         with "invented";
     a_call_longer_than_its_deadline: OutstaysADeadline by hanging_destination_is_left_by_the_deadline
         with "`write` did not return within 300ms";
+    an_opening_longer_than_its_deadline: OutstaysTheDeadlineOfOpening
+        by opening_is_left_by_the_deadline with "`open` did not return within 300ms";
     a_row_out_of_a_probe: WritesOnProbe by probe_writes_nothing with "invented";
     a_row_out_of_opening: WritesOnOpen by opening_and_closing_writes_nothing with "invented";
     a_row_out_of_an_empty_batch: WritesForAnEmptyBatch by empty_batch_writes_nothing with "invented";

@@ -36,6 +36,7 @@ pub(crate) enum Sabotage {
     IgnoresAPassedDeadline,
     WritesAfterAPassedDeadline,
     OutstaysADeadline,
+    OutstaysTheDeadlineOfOpening,
     LeaksAThread,
     LeaksADescriptor,
     WritesOnProbe,
@@ -56,7 +57,7 @@ pub(crate) enum Sabotage {
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 30] = {
+    pub(crate) const ALL: [Sabotage; 31] = {
         use Sabotage::*;
         [
             Off,
@@ -72,6 +73,7 @@ impl Sabotage {
             IgnoresAPassedDeadline,
             WritesAfterAPassedDeadline,
             OutstaysADeadline,
+            OutstaysTheDeadlineOfOpening,
             LeaksAThread,
             LeaksADescriptor,
             WritesOnProbe,
@@ -200,7 +202,12 @@ impl SinkConfig for StoreConfig {
         Vec::new()
     }
 
-    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let patience = match self.sabotage {
+            Sabotage::OutstaysTheDeadlineOfOpening => Duration::from_secs(60),
+            _ => context.deadline.remaining(),
+        };
+        self.store.answer(patience)?;
         match self.sabotage {
             Sabotage::LeaksAThread => drop(thread::spawn(thread::park)),
             Sabotage::LeaksADescriptor => std::mem::forget(File::open("/dev/null")),
