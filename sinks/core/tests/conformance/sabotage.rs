@@ -178,3 +178,71 @@ fn a_careless_registration_is_caught() {
     caught(conformance::wrong_type_is_named::<Nothing>(), "a map is accepted as `password`");
     caught(conformance::secret_is_not_shown::<Nothing>(), "`Debug` of the configuration shows");
 }
+
+/// A kind that says in full what it was given, if that is no text.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Talkative {
+    #[serde(rename = "phrase")]
+    _phrase: Phrase,
+}
+
+#[derive(Clone, serde::Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+struct Phrase;
+
+impl TryFrom<serde_json::Value> for Phrase {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        if value.is_string() { Ok(Phrase) } else { Err(format!("found {value}; accepted: text")) }
+    }
+}
+
+impl std::fmt::Debug for Talkative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Talkative")
+    }
+}
+
+impl SinkConfig for Talkative {
+    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Err(SinkError::new(FaultClass::Config, "never opened"))
+    }
+}
+
+register_sink! {
+    "talkative" => Talkative,
+    summary: "Says too much",
+    sample: "talkative: { type: talkative, settings: { phrase: x } }",
+}
+
+struct Told;
+
+impl Harness for Told {
+    const KIND: &'static str = "talkative";
+
+    fn new() -> Self {
+        Told
+    }
+
+    fn settings(&self) -> String {
+        "phrase: x".to_owned()
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        Vec::new()
+    }
+
+    fn secret(&self) -> Option<(String, String)> {
+        Some((format!("phrase: {SECRET}"), SECRET.to_owned()))
+    }
+}
+
+#[test]
+fn a_secret_in_the_message_about_its_type_is_caught() {
+    caught(
+        conformance::secret_is_not_shown::<Told>(),
+        "shows the secret where it stands in a list",
+    );
+}
