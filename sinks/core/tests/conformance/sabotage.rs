@@ -85,7 +85,9 @@ macro_rules! caught_in_own_process {
 caught_in_own_process! {
     a_thread_that_stays: LeaksAThread by nothing_leaks with "leaves 20 threads";
     a_descriptor_that_stays: LeaksADescriptor by nothing_leaks with "leaves 20 descriptors";
-    a_line_for_each_failure: LogsEachFailure by outage_is_logged_once with "lines into the log";
+    a_line_for_each_failure: LogsEachFailure by outage_is_logged_once with "lines of its own";
+    an_outage_that_is_told_twice: LogsEachOutageTwice by outage_is_logged_once
+        with "2 lines of its own";
 }
 
 #[test]

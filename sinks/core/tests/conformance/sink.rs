@@ -52,12 +52,13 @@ pub(crate) enum Sabotage {
     TakesWhatItCannot,
     LosesTheBatchOfAnOutage,
     LogsEachFailure,
+    LogsEachOutageTwice,
     CreatesTooEarly,
     FailsNowAndThen,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 31] = {
+    pub(crate) const ALL: [Sabotage; 32] = {
         use Sabotage::*;
         [
             Off,
@@ -89,6 +90,7 @@ impl Sabotage {
             TakesWhatItCannot,
             LosesTheBatchOfAnOutage,
             LogsEachFailure,
+            LogsEachOutageTwice,
             CreatesTooEarly,
             FailsNowAndThen,
         ]
@@ -221,7 +223,7 @@ impl SinkConfig for StoreConfig {
             sabotage: self.sabotage,
             buffer: Vec::new(),
             calls: 0,
-            has_failed: false,
+            failures: 0,
         }))
     }
 }
@@ -231,8 +233,8 @@ struct Writer {
     sabotage: Sabotage,
     buffer: Vec<Arrived>,
     calls: u32,
-    /// The last call failed.
-    has_failed: bool,
+    /// How many calls in a row failed.
+    failures: u32,
 }
 
 impl SinkWriter for Writer {
@@ -256,17 +258,18 @@ impl SinkWriter for Writer {
             _ => deadline.remaining(),
         };
         if let Err(error) = self.store.answer(patience) {
-            let is_second_try = std::mem::replace(&mut self.has_failed, true);
+            self.failures += 1;
             match self.sabotage {
                 ClaimsSuccess => return Written::All,
                 FailsAsABug => return failed(FaultClass::Bug),
-                LosesTheBatchOfAnOutage if is_second_try => return Written::All,
-                LogsEachFailure => tracing::warn!(%error, "It failed."),
+                LosesTheBatchOfAnOutage if self.failures > 1 => return Written::All,
+                LogsEachOutageTwice if self.failures > 2 => {}
+                LogsEachFailure | LogsEachOutageTwice => tracing::warn!(%error, "It failed."),
                 _ => {}
             }
             return Written::Failed(error);
         }
-        self.has_failed = false;
+        self.failures = 0;
         if self.sabotage == FailsNowAndThen && !self.calls.is_multiple_of(2) {
             return failed(FaultClass::Transient);
         }
