@@ -7,7 +7,7 @@ use dyn_clone::DynClone;
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
-use crate::{Issue, SinkError, SinkWriter, nearest};
+use crate::{Deadline, Issue, SinkError, SinkWriter, nearest};
 
 /// A configured sink: plain data that can be checked, compared, cloned and opened.
 ///
@@ -30,6 +30,8 @@ pub trait SinkConfig: DynClone + Debug + Send + Sync {
 
     /// Opens the destination. Called on the sink's own thread, again after each failure.
     ///
+    /// Return before [`OpenContext::deadline`], with an error if need be: it is tried again.
+    ///
     /// # Errors
     ///
     /// The [`FaultClass`](crate::FaultClass) of the error decides what happens next:
@@ -42,9 +44,20 @@ dyn_clone::clone_trait_object!(SinkConfig);
 
 /// What a sink knows of its surroundings when it opens.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct OpenContext {
     /// The sink's name in the configuration, for log messages.
     pub sink: String,
+    /// Until when [`SinkConfig::open`] must have returned. If it takes twice as long, another thread
+    /// opens the sink in its place, and what it returns then is dropped.
+    pub deadline: Deadline,
+}
+
+impl OpenContext {
+    /// The surroundings of a sink of this name, for tests of writers; the pipeline makes its own.
+    pub fn new(sink: impl Into<String>, deadline: Deadline) -> Self {
+        OpenContext { sink: sink.into(), deadline }
+    }
 }
 
 /// Something that only one sink can have.
@@ -205,12 +218,31 @@ fn with_suggestion(mut message: String) -> String {
     message
 }
 
-/// Whether the value below this key path may be a secret.
+/// Parts of keys below which there may be a secret: itself, or as a part of an address.
+const SECRETS: [&str; 16] = [
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "auth",
+    "bearer",
+    "cookie",
+    "session",
+    "header",
+    "url",
+    "uri",
+    "dsn",
+    "connection",
+    "private",
+];
+
+/// Whether the value below this key path may be a secret. To hide too much costs a hint; to show too much
+/// costs a password.
 fn sounds_secret(path: &str) -> bool {
     let path = path.to_lowercase();
-    ["password", "passphrase", "secret", "token", "key", "credential"]
-        .iter()
-        .any(|word| path.contains(word))
+    SECRETS.iter().any(|word| path.contains(word))
 }
 
 /// Whether serde's message is about a key, so that no value is in it.
@@ -223,5 +255,84 @@ fn names_a_key(message: &str) -> bool {
 impl Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Settings(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_hold_a_secret_is_told_by_its_key() {
+        for path in [
+            "password",
+            "login.passwd",
+            "db_pwd",
+            "passphrase",
+            "API_KEY",
+            "client_secret",
+            "token",
+            "credentials",
+            "auth",
+            "Authorization",
+            "basic_auth.user",
+            "bearer",
+            "servers[0].url",
+            "uri",
+            "dsn",
+            "connection_string",
+            "http.headers.X-Custom",
+            "cookies[1]",
+            "session_id",
+            "private",
+        ] {
+            assert!(sounds_secret(path), "{path}");
+        }
+    }
+
+    /// Every key of the sinks that wanctl has.
+    #[test]
+    fn ordinary_keys_show_their_values() {
+        for path in [
+            ".",
+            "path",
+            "format",
+            "fsync",
+            "rotate.max_bytes",
+            "rotate.max_age",
+            "rotate.keep",
+            "rotate.compress",
+            "host",
+            "port",
+            "max_series",
+            "level",
+            "rows",
+            "retention_days",
+            "address",
+            "prefix",
+            "database",
+            "interval",
+            "servers[0].host",
+        ] {
+            assert!(!sounds_secret(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_shown_below_an_ordinary_key_only() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Plain {
+            #[serde(rename = "port")]
+            _port: Option<u16>,
+            #[serde(rename = "headers")]
+            _headers: Option<std::collections::BTreeMap<String, u16>>,
+        }
+        let issue = |text: &str| {
+            Settings::from_yaml(text).unwrap().parse::<Plain>().unwrap_err().to_string()
+        };
+        assert!(issue("port: high").contains("high"));
+        let hidden = "headers.X-Custom: found (hidden); accepted: a value of another type";
+        assert_eq!(issue("headers: { X-Custom: hunter2 }"), hidden);
     }
 }

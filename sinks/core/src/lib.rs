@@ -32,6 +32,7 @@ mod queue;
 mod random;
 mod registry;
 mod running;
+mod schema_cache;
 mod secret;
 mod select;
 mod series;
@@ -54,6 +55,7 @@ pub use metric::{Kind, Metric, MetricTable, Rollup, StateNames, Unit, catalogue,
 pub use pipeline::{Applied, Pipeline, PipelineOptions};
 pub use queue::Overflow;
 pub use registry::{ABI, ParseSettings, Registry, SinkDescriptor};
+pub use schema_cache::SchemaCache;
 pub use secret::{Secret, SecretError};
 pub use select::{Glob, Reduce, Select};
 pub use series::{Labels, Schema, SchemaError, Series};

@@ -90,8 +90,8 @@ impl Labels {
 
 /// The series one emitter writes to, in a fixed order. Frames and sinks share it.
 ///
-/// Sinks may cache what they know of a schema by its address (`Arc::ptr_eq`), as long as they keep a
-/// clone of the `Arc`.
+/// Sinks may cache what they know of a schema by its address, as long as they keep a clone of the `Arc`:
+/// [`SchemaCache`](crate::SchemaCache) does.
 #[derive(Debug, PartialEq)]
 pub struct Schema {
     series: Box<[Series]>,

@@ -197,7 +197,8 @@ pub struct Row<'a> {
 /// What a row is a value of.
 #[derive(Clone, Copy, Debug)]
 pub enum Identity<'a> {
-    /// A declared series. A writer may cache what it knows of a schema (see [`Schema`]).
+    /// A declared series. What a writer knows of a schema it may keep in a
+    /// [`SchemaCache`](crate::SchemaCache).
     Series {
         /// The schema of the frame.
         schema: &'a Arc<Schema>,

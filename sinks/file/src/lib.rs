@@ -89,7 +89,7 @@ impl SinkConfig for FileConfig {
     }
 
     fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
-        Ok(Box::new(FileWriter::open(self, &context.sink)?))
+        Ok(Box::new(FileWriter::open(self, context)?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use wanctl_sink::{Batch, Deadline, FaultClass, SinkError, SinkWriter, Written};
+use wanctl_sink::{Batch, Deadline, FaultClass, OpenContext, SinkError, SinkWriter, Written};
 
 use crate::rotated::Rotated;
 use crate::{FileConfig, Format, Fsync};
@@ -32,9 +32,9 @@ pub(crate) struct FileWriter {
 
 impl FileWriter {
     /// Opens or creates the file, and the folder it is in.
-    pub(crate) fn open(config: &FileConfig, sink: &str) -> Result<Self, SinkError> {
+    pub(crate) fn open(config: &FileConfig, context: &OpenContext) -> Result<Self, SinkError> {
         let path = &config.path;
-        let file = OpenFile::open(path, config.format)
+        let file = OpenFile::open(path, config.format, context.deadline)
             .map_err(|error| failed("can't open", path, error))?;
         let rotated = config.rotate.as_ref().map(|r| Rotated::open(path, r.keep, r.compress));
         let rotated = rotated
@@ -42,7 +42,7 @@ impl FileWriter {
             .map_err(|error| failed("can't tidy up the rotated files of", path, error))?;
         Ok(FileWriter {
             config: config.clone(),
-            sink: sink.to_owned(),
+            sink: context.sink.clone(),
             file: Some(file),
             rotated,
             synced: None,
@@ -51,12 +51,12 @@ impl FileWriter {
     }
 
     /// The file that has this path now, opened again if it is another one than before.
-    fn current(&mut self) -> io::Result<OpenFile> {
+    fn current(&mut self, deadline: Deadline) -> io::Result<OpenFile> {
         let path = &self.config.path;
         let mut open = match self.file.take() {
             Some(open) if is_at(&open.file, path) => open,
             old => {
-                let new = OpenFile::open(path, self.config.format)?;
+                let new = OpenFile::open(path, self.config.format, deadline)?;
                 // After a failure the pipeline has said so already.
                 if old.is_some() {
                     let path = path.display();
@@ -77,9 +77,11 @@ impl FileWriter {
     fn append(&mut self, lines: &[u8], at: i64, deadline: Deadline) -> Result<(), SinkError> {
         let path = self.config.path.clone();
         let wrong = |error| failed_later("can't write to", &path, error);
-        let mut open = self.current().map_err(wrong)?;
+        let mut open = self.current(deadline).map_err(wrong)?;
         if self.is_full(&open, lines.len(), at).map_err(wrong)? {
-            open = self.rotate(open).map_err(|error| failed_later("can't rotate", &path, error))?;
+            open = self
+                .rotate(open, deadline)
+                .map_err(|error| failed_later("can't rotate", &path, error))?;
         }
         let sync = match self.config.fsync {
             Fsync::Flush | Fsync::Never => false,
@@ -128,7 +130,7 @@ impl FileWriter {
     }
 
     /// Moves the file away and begins a new one.
-    fn rotate(&mut self, full: OpenFile) -> io::Result<OpenFile> {
+    fn rotate(&mut self, full: OpenFile, deadline: Deadline) -> io::Result<OpenFile> {
         if self.config.fsync != Fsync::Never {
             // A flush reaches the new file only.
             full.file.sync_data()?;
@@ -136,7 +138,7 @@ impl FileWriter {
         if let Some(rotated) = &mut self.rotated {
             rotated.take()?;
         }
-        OpenFile::open(&self.config.path, self.config.format)
+        OpenFile::open(&self.config.path, self.config.format, deadline)
     }
 }
 
@@ -181,9 +183,10 @@ impl SinkWriter for FileWriter {
         }
     }
 
-    fn probe(&mut self, _: Deadline) -> Result<(), SinkError> {
-        let open =
-            self.current().map_err(|error| failed_later("can't open", &self.config.path, error))?;
+    fn probe(&mut self, deadline: Deadline) -> Result<(), SinkError> {
+        let open = self
+            .current(deadline)
+            .map_err(|error| failed_later("can't open", &self.config.path, error))?;
         self.file = Some(open);
         Ok(())
     }
@@ -198,7 +201,7 @@ struct OpenFile {
 
 impl OpenFile {
     /// Opens or creates the file, and mends a line that a crash left torn.
-    fn open(path: &Path, format: Format) -> io::Result<Self> {
+    fn open(path: &Path, format: Format, deadline: Deadline) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -208,26 +211,29 @@ impl OpenFile {
         if !metadata.is_file() || metadata.len() == 0 {
             return Ok(OpenFile { file, first: None });
         }
-        mend(&mut file, metadata.len(), format)?;
+        mend(&mut file, metadata.len(), format, deadline)?;
         let first = first_time(&mut file, format)?;
         Ok(OpenFile { file, first })
     }
 }
 
-/// Ends a torn last line, or takes it away where its beginning could pass for a whole line.
-fn mend(file: &mut File, length: u64, format: Format) -> io::Result<()> {
+/// Ends a torn last line, or takes it away where its beginning could pass for a whole line. After the
+/// deadline nothing is changed: a line of the writer in the place of this one may be the last by then.
+fn mend(file: &mut File, length: u64, format: Format, deadline: Deadline) -> io::Result<()> {
     let mut last = [0];
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     if last == *b"\n" {
         return Ok(());
     }
+    in_time(deadline)?;
     if !format.torn_lines_mislead() {
         return file.write_all(b"\n");
     }
     let mut block = Vec::new();
     let mut end = length;
     while end > 0 {
+        in_time(deadline)?;
         let start = end.saturating_sub(HEAD);
         block.clear();
         file.seek(SeekFrom::Start(start))?;
@@ -238,6 +244,10 @@ fn mend(file: &mut File, length: u64, format: Format) -> io::Result<()> {
         end = start;
     }
     file.set_len(0)
+}
+
+fn in_time(deadline: Deadline) -> io::Result<()> {
+    if deadline.is_over() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
 }
 
 /// The time of the first row at the beginning of a file.
@@ -299,14 +309,33 @@ fn no_time() -> SinkError {
 mod tests {
     use super::*;
 
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(10))
+    }
+
+    #[test]
+    fn a_torn_line_is_not_touched_after_the_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        fs::write(&path, "one\ntw").unwrap();
+        let late = || Deadline::after(Duration::ZERO);
+        for (format, mended) in [(Format::Csv, "one\n"), (Format::Jsonl, "one\ntw\n")] {
+            fs::write(&path, "one\ntw").unwrap();
+            let error = OpenFile::open(&path, format, late()).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw");
+            OpenFile::open(&path, format, soon()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), mended);
+        }
+    }
+
     #[test]
     fn a_write_that_fails_half_way_leaves_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");
         fs::write(&path, "one\n").unwrap();
-        let open = OpenFile::open(&path, Format::Jsonl).unwrap();
-        let soon = Deadline::after(Duration::from_secs(10));
-        let error = append_or_nothing(&open.file, soon, |mut file, length| {
+        let open = OpenFile::open(&path, Format::Jsonl, soon()).unwrap();
+        let error = append_or_nothing(&open.file, soon(), |mut file, length| {
             assert_eq!(length, 4);
             file.write_all(b"tw")?;
             Err(io::ErrorKind::StorageFull.into())
@@ -319,11 +348,12 @@ mod tests {
     fn a_write_that_is_late_after_its_last_row_leaves_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");
-        let mut writer = FileWriter::open(&FileConfig::new(&path), "trace").unwrap();
+        let context = OpenContext::new("trace", soon());
+        let mut writer = FileWriter::open(&FileConfig::new(&path), &context).unwrap();
         let late = writer.append(b"{}\n", 0, Deadline::after(Duration::ZERO));
         assert_eq!(late.unwrap_err().class, FaultClass::Cancelled);
         assert_eq!(fs::read(&path).unwrap(), b"");
-        writer.append(b"{}\n", 0, Deadline::after(Duration::from_secs(10))).unwrap();
+        writer.append(b"{}\n", 0, soon()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"{}\n");
     }
 
@@ -331,7 +361,7 @@ mod tests {
     fn a_write_that_fails_after_its_deadline_takes_nothing_from_the_writer_in_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");
-        let open = OpenFile::open(&path, Format::Jsonl).unwrap();
+        let open = OpenFile::open(&path, Format::Jsonl, soon()).unwrap();
         let over = Deadline::after(Duration::ZERO);
         let error = append_or_nothing(&open.file, over, |_, _| {
             fs::write(&path, "of the other\n")?;

@@ -67,8 +67,8 @@ fn logged(level: Level, filter: &str) -> Vec<Value> {
         .with_writer(move || written_to.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, || {
-        let mut writer = LogConfig { level }.open(&OpenContext { sink: "rows".into() }).unwrap();
         let deadline = Deadline::after(Duration::from_secs(10));
+        let mut writer = LogConfig { level }.open(&OpenContext::new("rows", deadline)).unwrap();
         let written = writer.write(&Batch::new(&items()), deadline);
         assert!(matches!(written, Written::All), "{written:?}");
         writer.close(deadline).unwrap();
@@ -114,7 +114,8 @@ fn rows_are_switched_on_by_their_target() {
 
 #[test]
 fn a_deadline_that_has_passed_keeps_the_batch() {
-    let mut writer = LogConfig::default().open(&OpenContext { sink: "rows".into() }).unwrap();
+    let context = OpenContext::new("rows", Deadline::after(Duration::from_secs(10)));
+    let mut writer = LogConfig::default().open(&context).unwrap();
     let written = writer.write(&Batch::new(&items()), Deadline::after(Duration::ZERO));
     assert!(matches!(written, Written::Failed(error) if error.class == FaultClass::Cancelled));
 }

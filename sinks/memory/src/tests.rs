@@ -87,9 +87,10 @@ fn a_store_smaller_than_a_frame_keeps_its_last_rows() {
 #[test]
 fn clones_and_opened_writers_share_one_store() {
     let sink = MemorySink::new(10);
-    let mut writer = sink.open(&OpenContext { sink: "buffer".into() }).unwrap();
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let mut writer = sink.open(&OpenContext::new("buffer", deadline)).unwrap();
     let items = [Item::Frame(frame(1.0))];
-    let written = writer.write(&Batch::new(&items), Deadline::after(Duration::from_secs(1)));
+    let written = writer.write(&Batch::new(&items), deadline);
     assert!(matches!(written, Written::All));
     assert_eq!(values(&sink.clone()), [1.0, 1.5]);
     sink.clone().clear();

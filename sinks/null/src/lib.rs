@@ -68,9 +68,8 @@ mod tests {
 
     #[test]
     fn every_row_counts_as_written() {
-        let context = OpenContext { sink: "nothing".into() };
-        let mut writer = NullConfig {}.open(&context).unwrap();
         let deadline = Deadline::after(Duration::from_secs(1));
+        let mut writer = NullConfig {}.open(&OpenContext::new("nothing", deadline)).unwrap();
         let written = writer.write(&Batch::new(&[Item::Frame(frame())]), deadline);
         assert!(matches!(written, Written::All));
         writer.close(deadline).unwrap();

@@ -8,11 +8,12 @@
 //! |---|---|---|
 //! | `host` | `127.0.0.1` | address or name to listen on |
 //! | `port` | 9100 | TCP port, 1 to 65535 |
-//! | `max_series` | 10000 | new series beyond this many are rejected |
+//! | `max_series` | 10000 | beyond this many, a new series is rejected until another one is stale |
 //!
 //! `/metrics` is answered in the text format 0.0.4, or in OpenMetrics 1.0 for those who ask for it. Names,
 //! `HELP`, `TYPE` and `UNIT` are what the metric is declared with; the labels are `wan`, `source` and the
-//! declared ones. A series without a value for five minutes is left out until it has one again.
+//! declared ones. A series without a value for five minutes is stale: it is left out until it has one
+//! again.
 //!
 //! The sink keeps no history, takes no events (their labels hold free text, which would make a series of
 //! each), and has neither TLS nor a password.
@@ -46,7 +47,7 @@ pub struct PrometheusConfig {
     pub host: String,
     /// The TCP port. Default 9100; 0 is refused, because nobody would know where to scrape.
     pub port: u16,
-    /// How many series are kept. Default 10000.
+    /// How many series are kept; where there are as many, stale ones go for new ones. Default 10000.
     pub max_series: usize,
 }
 
@@ -86,8 +87,8 @@ impl SinkConfig for PrometheusConfig {
         vec![Resource::TcpListener(self.address())]
     }
 
-    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
-        Ok(Box::new(PrometheusWriter::open(self)?))
+    fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Ok(Box::new(PrometheusWriter::open(self, context.deadline)?))
     }
 }
 

@@ -50,7 +50,7 @@ fn frame(value: f64) -> Item {
 }
 
 fn write(writer: &mut PrometheusWriter, items: &[Item]) -> Written {
-    writer.write(&Batch::new(items), Deadline::after(Duration::from_secs(10)))
+    writer.write(&Batch::new(items), soon())
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -75,6 +75,10 @@ fn scrape(address: SocketAddr, accept: &str) -> String {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
     body.to_owned()
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(10))
 }
 
 #[test]
@@ -223,7 +227,7 @@ fn a_client_that_reads_late_gets_all_of_a_long_answer() {
 
 #[test]
 fn after_the_end_the_thread_is_gone_and_the_port_is_free() {
-    let deadline = Deadline::after(Duration::from_secs(10));
+    let deadline = soon();
     let (mut writer, address) = start(10);
     let mut silent = connect(address);
     assert_eq!(scrape(address, ""), "");
@@ -233,7 +237,7 @@ fn after_the_end_the_thread_is_gone_and_the_port_is_free() {
         PrometheusConfig { host: address.ip().to_string(), port: address.port(), max_series: 1 };
     // Dropping is enough, too.
     for _ in 0..2 {
-        drop(PrometheusWriter::open(&config).unwrap());
+        drop(PrometheusWriter::open(&config, soon()).unwrap());
     }
     assert_eq!(silent.read(&mut [0]).unwrap(), 0, "connections ended, too");
     assert!(writer.probe(deadline).is_err());
@@ -241,11 +245,20 @@ fn after_the_end_the_thread_is_gone_and_the_port_is_free() {
 }
 
 #[test]
+fn without_time_left_nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = PrometheusConfig { port: free, ..PrometheusConfig::default() };
+    let over = OpenContext::new("scrape", Deadline::after(Duration::ZERO));
+    assert_eq!(config.open(&over).err().unwrap().class, FaultClass::Cancelled);
+    config.open(&OpenContext::new("scrape", soon())).unwrap();
+}
+
+#[test]
 fn a_used_port_is_a_configuration_fault_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let config = PrometheusConfig { port, ..PrometheusConfig::default() };
-    let error = config.open(&OpenContext { sink: "scrape".into() }).err().unwrap();
+    let error = config.open(&OpenContext::new("scrape", soon())).err().unwrap();
     assert_eq!(error.class, FaultClass::Config);
     let message = format!("can't listen on 127.0.0.1:{port}: the port is in use already");
     assert_eq!(error.to_string(), message);

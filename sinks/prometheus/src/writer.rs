@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a series gets old by real time")]
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -25,10 +25,18 @@ impl PrometheusWriter {
     /// # Errors
     ///
     /// An address that is taken or not allowed is a fault of the configuration; what may heal, such as a
-    /// name that can't be resolved yet, is not.
-    pub(crate) fn open(config: &PrometheusConfig) -> Result<Self, SinkError> {
+    /// name that can't be resolved yet, is not. After the deadline nobody listens.
+    pub(crate) fn open(config: &PrometheusConfig, deadline: Deadline) -> Result<Self, SinkError> {
         let doing = format!("can't listen on {}", config.address());
-        TcpListener::bind((config.host.as_str(), config.port))
+        let addresses: Vec<SocketAddr> = (config.host.as_str(), config.port)
+            .to_socket_addrs()
+            .map_err(|error| SinkError::io(&doing, error))?
+            .collect();
+        // A look-up takes its time. The port may be that of the writer in the place of this one by now.
+        if deadline.is_over() {
+            return Err(SinkError::new(FaultClass::Cancelled, "no time left to listen"));
+        }
+        TcpListener::bind(&*addresses)
             .and_then(|listener| PrometheusWriter::serve(listener, config.max_series))
             .map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => {

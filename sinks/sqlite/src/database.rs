@@ -72,6 +72,8 @@ pub(crate) fn open(path: &Path, deadline: Deadline) -> Result<Connection, SinkEr
     keep_log(&db, true).map_err(|e| failed(&doing, e))?;
     let owner = owner(&db, path)?;
     keep_log(&db, false).map_err(|e| failed(&doing, e))?;
+    // Each step may wait for a lock; together they don't wait beyond the deadline.
+    wait_for_locks(&db, deadline).map_err(|e| failed(&doing, e))?;
     if owner == Owner::Nobody {
         create(&mut db, path, deadline)?;
     }

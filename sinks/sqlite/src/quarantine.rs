@@ -28,6 +28,10 @@ pub(crate) fn open_sound(
                 );
                 return Err(SinkError::new(FaultClass::Config, message));
             }
+            // The writer in the place of this one may be at work on the file by now.
+            if deadline.is_over() {
+                return Err(SinkError::new(FaultClass::Cancelled, "no time left to open the file"));
+            }
             if let Some(identity) = identity {
                 set_aside(path, identity, sink, &error)?;
             }

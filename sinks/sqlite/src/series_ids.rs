@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use wanctl_sink::{Schema, Series};
+use wanctl_sink::{Schema, SchemaCache, Series};
 
 /// The ids found so far. Rows of `series` are never deleted, so an id that is committed stays true;
 /// [`forget`](Self::forget) all after a transaction that may not have been.
 #[derive(Default)]
 pub(crate) struct SeriesIds {
-    schemas: Vec<(Arc<Schema>, Vec<Option<i64>>)>,
+    schemas: SchemaCache<Vec<Option<i64>>>,
 }
 
 impl SeriesIds {
@@ -20,16 +20,8 @@ impl SeriesIds {
         schema: &Arc<Schema>,
         series: usize,
     ) -> rusqlite::Result<i64> {
-        let position = match self.schemas.iter().position(|(known, _)| Arc::ptr_eq(known, schema)) {
-            Some(position) => position,
-            None => {
-                // Schemas that only this cache still holds will not come again.
-                self.schemas.retain(|(known, _)| Arc::strong_count(known) > 1);
-                self.schemas.push((Arc::clone(schema), vec![None; schema.series().len()]));
-                self.schemas.len() - 1
-            }
-        };
-        let known = &mut self.schemas[position].1[series];
+        let none = || vec![None; schema.series().len()];
+        let known = &mut self.schemas.get_or_insert_with(schema, none)[series];
         match *known {
             Some(id) => Ok(id),
             None => Ok(*known.insert(intern(db, &schema.series()[series])?)),
@@ -61,4 +53,39 @@ fn intern(db: &Connection, series: &Series) -> rusqlite::Result<i64> {
         "INSERT INTO series (metric_name, wan_name, source, labels) VALUES (?1, ?2, ?3, ?4)",
     )?;
     add.insert(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use wanctl_sink::{Kind, Metric, Rollup, Unit};
+
+    use super::*;
+
+    static RTT: Metric = Metric {
+        name: "wanctl_test_rtt_ms",
+        unit: Unit::Milliseconds,
+        kind: Kind::Gauge,
+        rollup: Rollup::Mean,
+        help: "Round-trip time",
+        states: &[],
+    };
+
+    #[test]
+    fn a_thousand_schemas_in_a_row_leave_bounded_memory_and_right_ids() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("schema.sql")).unwrap();
+        let mut ids = SeriesIds::default();
+        let schema = |wan: String| Schema::new(vec![Series::new(&RTT, wan, "test")]).unwrap();
+        // Somebody else holds them all, as another sink may.
+        let schemas: Vec<_> = (0..1000).map(|wan| schema(format!("wan{wan}"))).collect();
+        let first: Vec<i64> = schemas.iter().map(|one| ids.id(&db, one, 0).unwrap()).collect();
+        assert_eq!(ids.schemas.len(), SchemaCache::<()>::CAPACITY);
+        let again: Vec<i64> = schemas.iter().map(|one| ids.id(&db, one, 0).unwrap()).collect();
+        assert_eq!(first, again);
+        let mut names = db.prepare("SELECT wan_name FROM series ORDER BY id").unwrap();
+        let names: Vec<String> =
+            names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let expected: Vec<String> = (0..1000).map(|wan| format!("wan{wan}")).collect();
+        assert_eq!(names, expected);
+    }
 }

@@ -17,9 +17,6 @@ use crate::retention::Retention;
 use crate::series_ids::SeriesIds;
 use crate::{SqliteConfig, database, quarantine};
 
-/// How long opening waits for other processes; it has no deadline of its own.
-const OPENING: Duration = Duration::from_secs(1);
-
 /// How often a checkpoint is interrupted that goes on after its deadline.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(10);
 
@@ -49,7 +46,7 @@ impl SqliteWriter {
             store: None,
             retention: Retention::new(config.retention_days),
         };
-        writer.store(Deadline::after(OPENING))?;
+        writer.store(context.deadline)?;
         Ok(writer)
     }
 
@@ -312,7 +309,7 @@ mod tests {
     }
 
     fn writer(config: &SqliteConfig) -> SqliteWriter {
-        SqliteWriter::open(config, &OpenContext { sink: "history".into() }).unwrap()
+        SqliteWriter::open(config, &OpenContext::new("history", soon())).unwrap()
     }
 
     fn row() -> Item {
@@ -348,7 +345,7 @@ mod tests {
         assert_eq!(rows(&config), 0);
 
         // The lock went with the transaction: the writer in its place is not held up.
-        let mut other = config.open(&OpenContext { sink: "history".into() }).unwrap();
+        let mut other = config.open(&OpenContext::new("history", soon())).unwrap();
         assert!(matches!(other.write(&Batch::new(&[row()]), soon()), Written::All));
         assert_eq!(rows(&config), 1);
     }

@@ -89,7 +89,7 @@ pub(super) fn run(
 fn start(spec: &SinkSpec, deadline: Deadline) -> std::io::Result<Receiver<Probed>> {
     let (answer, receiver) = mpsc::sync_channel(1);
     let config = spec.config.clone();
-    let context = OpenContext { sink: spec.name.clone() };
+    let context = OpenContext::new(spec.name.as_str(), deadline);
     thread::Builder::new().name(format!("probe/{}", spec.name)).spawn(move || {
         // Nobody listens any more when the deadline is over.
         let _ = answer.send(probe(&*config, &context, deadline));

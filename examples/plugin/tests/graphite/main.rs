@@ -61,7 +61,7 @@ fn config(address: &str, more: &str) -> GraphiteConfig {
 }
 
 fn open(config: &GraphiteConfig) -> Box<dyn SinkWriter> {
-    config.open(&OpenContext { sink: "carbon".into() }).unwrap()
+    config.open(&OpenContext::new("carbon", soon())).unwrap()
 }
 
 fn soon() -> Deadline {
@@ -118,7 +118,7 @@ fn a_key_in_a_file_is_looked_up_for_each_batch_and_shown_nowhere() {
     let carbon = Carbon::start();
     let key = format!("api_key: 'file:{}'\nprefix: home.", path.display());
     let config = config(&carbon.address, &key);
-    let error = config.open(&OpenContext { sink: "carbon".into() }).err().unwrap();
+    let error = config.open(&OpenContext::new("carbon", soon())).err().unwrap();
     assert_eq!(error.class, FaultClass::Config);
     fs::write(&path, "first\n").unwrap();
     let mut writer = open(&config);

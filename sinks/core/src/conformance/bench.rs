@@ -125,8 +125,9 @@ pub(super) fn value_of(settings: &str) -> Result<Value, Vec<Issue>> {
 }
 
 pub(super) fn open(config: &dyn SinkConfig) -> Result<Box<dyn SinkWriter>, String> {
-    let context = OpenContext { sink: NAME.to_owned() };
-    config.open(&context).map_err(|error| format!("it does not open: {error}"))
+    config
+        .open(&OpenContext::new(NAME, soon()))
+        .map_err(|error| format!("it does not open: {error}"))
 }
 
 pub(super) fn close(mut writer: Box<dyn SinkWriter>) -> Outcome {

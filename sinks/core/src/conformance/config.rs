@@ -92,21 +92,58 @@ pub fn wrong_type_is_named<H: Harness>() -> Outcome {
 }
 
 /// A secret in the settings is in no text that can be logged: neither `Debug` of the configuration nor an
-/// issue. Needs [`Harness::secret`].
+/// issue, and not if it stands there by mistake as a list or a map. Needs [`Harness::secret`].
 ///
 /// # Errors
 ///
 /// Where it is shown.
 pub fn secret_is_not_shown<H: Harness>() -> Outcome {
     let Some((settings, secret)) = H::new().secret() else { return Ok(()) };
-    let spec = bench::parse::<H>(&settings)
+    let settings = bench::value_of(&settings).map_err(|issues| list(&issues))?;
+    let spec = bench::parse_value::<H>(settings.clone())
         .map_err(|issues| format!("settings with a secret are refused: {}", list(&issues)))?;
+    hides(&spec, &secret)?;
+    let in_a_list = |text: Value| Value::Sequence(vec![text]);
+    let in_a_map = |text: Value| Value::Mapping([(UNKNOWN.into(), text)].into_iter().collect());
+    let wrong = [
+        ("in a list", moved(&settings, &secret, &in_a_list)),
+        ("in a map", moved(&settings, &secret, &in_a_map)),
+    ];
+    for (place, settings) in wrong {
+        match bench::parse_value::<H>(settings) {
+            Ok(spec) => hides(&spec, &secret)?,
+            Err(issues) if list(&issues).contains(&secret) => {
+                return Err(format!("an issue shows the secret where it stands {place}"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The settings with each text that holds the secret replaced.
+fn moved(settings: &Value, secret: &str, place: &impl Fn(Value) -> Value) -> Value {
+    match settings {
+        Value::String(text) if text.contains(secret) => place(settings.clone()),
+        Value::Sequence(list) => {
+            Value::Sequence(list.iter().map(|value| moved(value, secret, place)).collect())
+        }
+        Value::Mapping(map) => {
+            let pair = |(key, value): (&Value, &Value)| (key.clone(), moved(value, secret, place));
+            Value::Mapping(map.iter().map(pair).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether nothing that a configuration says of itself shows the secret.
+fn hides(spec: &SinkSpec, secret: &str) -> Outcome {
     let shown = [
         ("`Debug` of the configuration", format!("{:?} {:#?}", spec.config, spec.config)),
         ("an issue", list(&spec.config.check())),
         ("a claim", format!("{:?}", spec.config.claims())),
     ];
-    match shown.iter().find(|(_, text)| text.contains(&secret)) {
+    match shown.iter().find(|(_, text)| text.contains(secret)) {
         Some((place, _)) => Err(format!("{place} shows the secret")),
         None => Ok(()),
     }

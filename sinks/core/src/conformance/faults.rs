@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Stopwatch, close};
+use super::bench::{Bench, NAME, Stopwatch, close};
 use super::rows::Rows;
 use super::{Fault, Harness, Keeps, Outcome};
-use crate::{Batch, Deadline, FaultClass, Item, SinkError, SinkWriter, Written};
+use crate::{Batch, Deadline, FaultClass, Item, OpenContext, SinkError, SinkWriter, Written};
 
 /// The deadline of a call to a destination that hangs.
 const ALLOWED: Duration = Duration::from_millis(300);
@@ -123,6 +123,62 @@ fn wait_for_calls(reports: &mpsc::Receiver<Report>) -> Result<bool, String> {
         written |= result?;
     }
     Ok(written)
+}
+
+/// While the destination does not answer, opening it returns by its deadline, with an error or without
+/// one, be it used before or new; afterwards rows arrive. Needs [`Fault::Hangs`].
+///
+/// # Errors
+///
+/// How much longer it took, or what is lost.
+pub fn opening_is_left_by_the_deadline<H: Harness>() -> Outcome {
+    for is_new in [false, true] {
+        let (mut bench, mut rows) = (Bench::<H>::new(), Rows::new()?);
+        if !is_new {
+            let mut writer = bench.open()?;
+            bench.write(&mut *writer, &rows.frames(1))?;
+            close(writer)?;
+        }
+        if !bench.harness.break_down(Fault::Hangs) {
+            return Ok(());
+        }
+        let opened = open_in_time(&bench);
+        bench.harness.mend();
+        match opened? {
+            Ok(writer) => close(writer)?,
+            Err(error) => may_come_again("opening a destination that hangs", &error)?,
+        }
+        let mut writer = bench.open()?;
+        bench.write(&mut *writer, &rows.frames(1))?;
+        bench.flush_and_compare(&mut *writer)?;
+        close(writer)?;
+    }
+    Ok(())
+}
+
+type Opened = Result<Box<dyn SinkWriter>, SinkError>;
+
+/// What came of opening a destination that hangs.
+///
+/// # Errors
+///
+/// It took too long.
+fn open_in_time<H: Harness>(bench: &Bench<H>) -> Result<Opened, String> {
+    let config = bench.config()?;
+    let (report, reports) = mpsc::channel();
+    // If it never returns, that costs this thread, and the check goes on.
+    thread::spawn(move || {
+        let watch = Stopwatch::start();
+        let opened = config.open(&OpenContext::new(NAME, Deadline::after(ALLOWED)));
+        let _ = report.send((watch.elapsed(), opened));
+    });
+    let late = format!("`open` did not return within {ALLOWED:?}, its deadline");
+    // Twice as long, so that a call that is only late reports how late.
+    match reports.recv_timeout(2 * (ALLOWED + SLACK)) {
+        Ok((elapsed, opened)) if elapsed <= ALLOWED + SLACK => Ok(opened),
+        Ok((elapsed, _)) => Err(format!("{late}, but after {elapsed:?}")),
+        Err(_) => Err(late),
+    }
 }
 
 /// A destination that refuses makes a write fail with a class that lets the batch come again, not with a

@@ -78,7 +78,7 @@
 //! | lifecycle | [`opening_and_closing_writes_nothing`], [`empty_batch_writes_nothing`], [`probe_writes_nothing`], [`flushed_rows_are_visible`], [`reopening_goes_on_where_it_was`], [`nothing_leaks`] | |
 //! | delivery | [`rows_arrive_once_and_in_order`], [`values_arrive_exactly`], [`names_and_labels_arrive_unharmed`], [`events_arrive_with_their_details`], [`clock_steps_lose_no_row`], [`large_batch_arrives_whole`] | |
 //! | deadlines | [`passed_deadline_writes_nothing`] | |
-//! | | [`hanging_destination_is_left_by_the_deadline`] | [`Fault::Hangs`] |
+//! | | [`hanging_destination_is_left_by_the_deadline`], [`opening_is_left_by_the_deadline`] | [`Fault::Hangs`] |
 //! | faults | [`broken_destination_fails_cleanly`], [`outage_loses_no_row`], [`outage_is_logged_once`] | [`Fault::Refuses`] |
 //! | | [`rejected_row_harms_no_neighbour`] | [`unrecordable`](Harness::unrecordable) |
 //! | conservation | [`random_scripts_balance`] | more with [`Fault::Refuses`] |
@@ -123,7 +123,8 @@ pub use delivery::{
 };
 pub use faults::{
     broken_destination_fails_cleanly, hanging_destination_is_left_by_the_deadline,
-    passed_deadline_writes_nothing, rejected_row_harms_no_neighbour,
+    opening_is_left_by_the_deadline, passed_deadline_writes_nothing,
+    rejected_row_harms_no_neighbour,
 };
 pub use harness::{Arrived, Fault, Harness, Keeps};
 pub use lifecycle::{
@@ -172,6 +173,7 @@ macro_rules! conformance {
             large_batch_arrives_whole,
             passed_deadline_writes_nothing,
             hanging_destination_is_left_by_the_deadline,
+            opening_is_left_by_the_deadline,
             broken_destination_fails_cleanly,
             rejected_row_harms_no_neighbour,
             outage_loses_no_row,

@@ -1,10 +1,10 @@
 //! Checks of what belongs to the whole process: its threads, its descriptors, its log. Each runs in a
 //! process of its own, because other tests run beside it in this one.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -12,17 +12,22 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber};
 
-use super::bench::{Bench, LIMIT, close, wait_for};
+use super::bench::{self, Bench, LIMIT, close, wait_for};
 use super::rows::Rows;
 use super::{Fault, Harness, Outcome};
-use crate::Item;
+use crate::{Item, Pipeline, RetryOptions};
 
 /// Set in the child, to the path of the test it is to run.
 const CHILD: &str = "WANCTL_CONFORMANCE_CHILD";
 /// How long threads may take to end after their destination was closed.
 const ENDING: Duration = Duration::from_secs(2);
-/// How many lines an outage may put into the log, however often the destination is tried.
-const LINES: usize = 2;
+/// The lines of the framework itself come from modules of this crate, those of a sink from its own.
+const FRAMEWORK: &str = "wanctl_sink::";
+/// How often the destination breaks, and how often it is tried before it is mended.
+const OUTAGES: u32 = 2;
+const TRIES: u64 = 4;
+/// The pause between two tries.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// Runs a check in a process of its own: this test binary again, for the one test at `path`
 /// (`module_path!()` and the name of the test).
@@ -88,51 +93,105 @@ fn entries(folder: impl AsRef<Path>) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// While the destination is broken, it is tried again and again, and the log says so once, not each
-/// time. Run it by [`in_own_process`]. Needs [`Fault::Refuses`].
+/// While the destination is broken, it is tried again and again. The log says so once, not each time:
+/// one warning of the framework and at most one line of the sink; and once that it works again. Run it by
+/// [`in_own_process`]. Needs [`Fault::Refuses`].
 ///
 /// # Errors
 ///
 /// The lines, if there are too many or none.
 pub fn outage_is_logged_once<H: Harness>() -> Outcome {
-    const TRIES: u64 = 4;
     let (mut bench, mut rows) = (Bench::<H>::new(), Rows::new()?);
-    let pipeline = bench.pipeline()?;
-    if !bench.harness.break_down(Fault::Refuses) {
-        return Ok(());
-    }
+    let mut spec = bench.spec()?;
+    spec.retry = RetryOptions { initial: SHORT, max: 2 * SHORT, ..RetryOptions::default() };
+    spec.timeout = 10 * SHORT;
+    let pipeline = bench::start(vec![spec])?;
     let log = Log::default();
-    tracing::subscriber::set_global_default(log.clone())
-        .map_err(|_| "the harness installs a subscriber of its own".to_owned())?;
+    let failures = || pipeline.stats().iter().map(|one| one.failures).sum::<u64>();
     let sink = pipeline.sink();
-    bench.emit(&*sink, Item::Frame(rows.frame()));
-    let failures = |least| pipeline.stats().iter().any(|one| one.failures >= least);
-    let fails = wait_for(LIMIT, || failures(1));
-    // A fault that only a person can mend is tried too rarely to wait for.
-    wait_for(Duration::from_secs(3), || failures(TRIES));
-    let lines = log.lines();
-    bench.harness.mend();
+    for outage in 0..OUTAGES {
+        bench.emit(&*sink, Item::Frame(rows.frame()));
+        flush(&pipeline)?;
+        let (before, _) = (failures(), log.take());
+        if !bench.harness.break_down(Fault::Refuses) {
+            return Ok(());
+        }
+        if outage == 0 {
+            tracing::subscriber::set_global_default(log.clone())
+                .map_err(|_| "the harness installs a subscriber of its own".to_owned())?;
+        }
+        bench.emit(&*sink, Item::Frame(rows.frame()));
+        // A destination that asks for long pauses is tried too rarely to wait for more than once.
+        let fails = wait_for(LIMIT, || failures() > before);
+        wait_for(LIMIT, || !fails || failures() >= before + TRIES);
+        let lines = log.take();
+        bench.harness.mend();
+        if fails {
+            said_once(&lines)?;
+            wait_for(LIMIT, || log.count(Line::is_recovery) > 0);
+            recovered_once(&log.take())?;
+        }
+    }
+    flush(&pipeline)?;
+    bench.ledger.compare(&bench.harness)?;
     drop(pipeline.shutdown(LIMIT));
-    match lines.len() {
-        0 if fails => Err("an outage leaves no line in the log".to_owned()),
-        n if n > LINES => Err(format!("one outage puts {n} lines into the log: {lines:#?}")),
-        _ => bench.ledger.compare(&bench.harness),
+    Ok(())
+}
+
+fn flush(pipeline: &Pipeline) -> Outcome {
+    match pipeline.flush(LIMIT) {
+        true => Ok(()),
+        false => Err("a flush of the pipeline was not done in time".to_owned()),
     }
 }
 
-/// Collects warnings and errors, as text.
+/// Whether these are the lines of an outage.
+fn said_once(lines: &[Line]) -> Outcome {
+    let (framework, own): (Vec<&Line>, Vec<&Line>) =
+        lines.iter().partition(|line| line.is_framework());
+    match framework.iter().filter(|line| line.is_warning()).count() {
+        0 => return Err("an outage leaves no line in the log".to_owned()),
+        1 => {}
+        n => return Err(format!("one outage is warned of {n} times: {framework:#?}")),
+    }
+    match own.len() {
+        0 | 1 => Ok(()),
+        n => Err(format!("over one outage the sink logs {n} lines of its own: {own:#?}")),
+    }
+}
+
+/// Whether these are the lines of an outage's end.
+fn recovered_once(lines: &[Line]) -> Outcome {
+    let framework: Vec<&Line> = lines.iter().filter(|line| line.is_framework()).collect();
+    let recoveries = framework.iter().filter(|line| line.is_recovery()).count();
+    if recoveries == 1 && !framework.iter().any(|line| line.is_warning()) {
+        return Ok(());
+    }
+    Err(format!("the end of an outage is told {recoveries} times: {framework:#?}"))
+}
+
+/// Collects what an operator sees: information, warnings and errors.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+struct Log(Arc<Mutex<Vec<Line>>>);
 
 impl Log {
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lines since the last time.
+    fn take(&self) -> Vec<Line> {
+        std::mem::take(&mut *self.lines())
+    }
+
+    fn count(&self, is_it: fn(&Line) -> bool) -> usize {
+        self.lines().iter().filter(|line| is_it(line)).count()
     }
 }
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+        *metadata.level() <= Level::INFO
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -144,9 +203,14 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().target().to_owned());
+        let metadata = event.metadata();
+        let mut line = Line {
+            level: *metadata.level(),
+            target: metadata.target().to_owned(),
+            text: String::new(),
+        };
         event.record(&mut line);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+        self.lines().push(line);
     }
 
     fn enter(&self, _: &Id) {}
@@ -154,10 +218,35 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-struct Line(String);
+struct Line {
+    level: Level,
+    target: String,
+    text: String,
+}
+
+impl Line {
+    fn is_framework(&self) -> bool {
+        self.target.starts_with(FRAMEWORK)
+    }
+
+    fn is_warning(&self) -> bool {
+        self.level <= Level::WARN
+    }
+
+    /// The framework has nothing else to tell while the destination works.
+    fn is_recovery(&self) -> bool {
+        self.is_framework() && self.level == Level::INFO
+    }
+}
+
+impl Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.level, self.target, self.text)
+    }
+}
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.push_str(&format!(" {field}={value:?}"));
+        self.text.push_str(&format!(" {field}={value:?}"));
     }
 }

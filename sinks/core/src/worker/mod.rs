@@ -127,14 +127,15 @@ impl Worker {
                 if close_first {
                     self.close(writer, deadline);
                 }
-                let opened = self.open(&*config);
+                let opened = self.open(&*config, deadline);
                 if !opened.as_ref().is_err_and(|error| refuses_a_change(error.class)) {
                     self.close(writer, deadline);
                 }
                 Outcome::Exchanged(opened.map(|new| *writer = Some(new)))
             }
-            Task::Open(config) => {
-                Outcome::Opened(self.open(&*config).map(|new| *writer = Some(new)))
+            Task::Open(config, deadline) => {
+                let opened = self.open(&*config, deadline);
+                Outcome::Opened(opened.map(|new| *writer = Some(new)))
             }
             Task::Rest(_) | Task::End => Outcome::Opened(Ok(())),
         }
@@ -147,8 +148,12 @@ impl Worker {
         }
     }
 
-    fn open(&self, config: &dyn SinkConfig) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let context = OpenContext { sink: self.sink.clone() };
+    fn open(
+        &self,
+        config: &dyn SinkConfig,
+        deadline: Deadline,
+    ) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let context = OpenContext::new(self.sink.as_str(), deadline);
         caught("open", || config.open(&context))
     }
 

@@ -42,6 +42,8 @@ caught! {
         with "invented";
     a_call_longer_than_its_deadline: OutstaysADeadline by hanging_destination_is_left_by_the_deadline
         with "`write` did not return within 300ms";
+    an_opening_longer_than_its_deadline: OutstaysTheDeadlineOfOpening
+        by opening_is_left_by_the_deadline with "`open` did not return within 300ms";
     a_row_out_of_a_probe: WritesOnProbe by probe_writes_nothing with "invented";
     a_row_out_of_opening: WritesOnOpen by opening_and_closing_writes_nothing with "invented";
     a_row_out_of_an_empty_batch: WritesForAnEmptyBatch by empty_batch_writes_nothing with "invented";
@@ -83,7 +85,9 @@ macro_rules! caught_in_own_process {
 caught_in_own_process! {
     a_thread_that_stays: LeaksAThread by nothing_leaks with "leaves 20 threads";
     a_descriptor_that_stays: LeaksADescriptor by nothing_leaks with "leaves 20 descriptors";
-    a_line_for_each_failure: LogsEachFailure by outage_is_logged_once with "lines into the log";
+    a_line_for_each_failure: LogsEachFailure by outage_is_logged_once with "lines of its own";
+    an_outage_that_is_told_twice: LogsEachOutageTwice by outage_is_logged_once
+        with "2 lines of its own";
 }
 
 #[test]
@@ -175,4 +179,72 @@ fn a_careless_registration_is_caught() {
     caught(conformance::unknown_key_is_named::<Nothing>(), "`no_such_setting`, is accepted");
     caught(conformance::wrong_type_is_named::<Nothing>(), "a map is accepted as `password`");
     caught(conformance::secret_is_not_shown::<Nothing>(), "`Debug` of the configuration shows");
+}
+
+/// A kind that says in full what it was given, if that is no text.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Talkative {
+    #[serde(rename = "phrase")]
+    _phrase: Phrase,
+}
+
+#[derive(Clone, serde::Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+struct Phrase;
+
+impl TryFrom<serde_json::Value> for Phrase {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        if value.is_string() { Ok(Phrase) } else { Err(format!("found {value}; accepted: text")) }
+    }
+}
+
+impl std::fmt::Debug for Talkative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Talkative")
+    }
+}
+
+impl SinkConfig for Talkative {
+    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Err(SinkError::new(FaultClass::Config, "never opened"))
+    }
+}
+
+register_sink! {
+    "talkative" => Talkative,
+    summary: "Says too much",
+    sample: "talkative: { type: talkative, settings: { phrase: x } }",
+}
+
+struct Told;
+
+impl Harness for Told {
+    const KIND: &'static str = "talkative";
+
+    fn new() -> Self {
+        Told
+    }
+
+    fn settings(&self) -> String {
+        "phrase: x".to_owned()
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        Vec::new()
+    }
+
+    fn secret(&self) -> Option<(String, String)> {
+        Some((format!("phrase: {SECRET}"), SECRET.to_owned()))
+    }
+}
+
+#[test]
+fn a_secret_in_the_message_about_its_type_is_caught() {
+    caught(
+        conformance::secret_is_not_shown::<Told>(),
+        "shows the secret where it stands in a list",
+    );
 }

@@ -36,6 +36,7 @@ pub(crate) enum Sabotage {
     IgnoresAPassedDeadline,
     WritesAfterAPassedDeadline,
     OutstaysADeadline,
+    OutstaysTheDeadlineOfOpening,
     LeaksAThread,
     LeaksADescriptor,
     WritesOnProbe,
@@ -51,12 +52,13 @@ pub(crate) enum Sabotage {
     TakesWhatItCannot,
     LosesTheBatchOfAnOutage,
     LogsEachFailure,
+    LogsEachOutageTwice,
     CreatesTooEarly,
     FailsNowAndThen,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 30] = {
+    pub(crate) const ALL: [Sabotage; 32] = {
         use Sabotage::*;
         [
             Off,
@@ -72,6 +74,7 @@ impl Sabotage {
             IgnoresAPassedDeadline,
             WritesAfterAPassedDeadline,
             OutstaysADeadline,
+            OutstaysTheDeadlineOfOpening,
             LeaksAThread,
             LeaksADescriptor,
             WritesOnProbe,
@@ -87,6 +90,7 @@ impl Sabotage {
             TakesWhatItCannot,
             LosesTheBatchOfAnOutage,
             LogsEachFailure,
+            LogsEachOutageTwice,
             CreatesTooEarly,
             FailsNowAndThen,
         ]
@@ -200,7 +204,12 @@ impl SinkConfig for StoreConfig {
         Vec::new()
     }
 
-    fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let patience = match self.sabotage {
+            Sabotage::OutstaysTheDeadlineOfOpening => Duration::from_secs(60),
+            _ => context.deadline.remaining(),
+        };
+        self.store.answer(patience)?;
         match self.sabotage {
             Sabotage::LeaksAThread => drop(thread::spawn(thread::park)),
             Sabotage::LeaksADescriptor => std::mem::forget(File::open("/dev/null")),
@@ -214,7 +223,7 @@ impl SinkConfig for StoreConfig {
             sabotage: self.sabotage,
             buffer: Vec::new(),
             calls: 0,
-            has_failed: false,
+            failures: 0,
         }))
     }
 }
@@ -224,8 +233,8 @@ struct Writer {
     sabotage: Sabotage,
     buffer: Vec<Arrived>,
     calls: u32,
-    /// The last call failed.
-    has_failed: bool,
+    /// How many calls in a row failed.
+    failures: u32,
 }
 
 impl SinkWriter for Writer {
@@ -249,17 +258,18 @@ impl SinkWriter for Writer {
             _ => deadline.remaining(),
         };
         if let Err(error) = self.store.answer(patience) {
-            let is_second_try = std::mem::replace(&mut self.has_failed, true);
+            self.failures += 1;
             match self.sabotage {
                 ClaimsSuccess => return Written::All,
                 FailsAsABug => return failed(FaultClass::Bug),
-                LosesTheBatchOfAnOutage if is_second_try => return Written::All,
-                LogsEachFailure => tracing::warn!(%error, "It failed."),
+                LosesTheBatchOfAnOutage if self.failures > 1 => return Written::All,
+                LogsEachOutageTwice if self.failures > 2 => {}
+                LogsEachFailure | LogsEachOutageTwice => tracing::warn!(%error, "It failed."),
                 _ => {}
             }
             return Written::Failed(error);
         }
-        self.has_failed = false;
+        self.failures = 0;
         if self.sabotage == FailsNowAndThen && !self.calls.is_multiple_of(2) {
             return failed(FaultClass::Transient);
         }

@@ -34,7 +34,7 @@ fn open(path: &Path) -> Box<dyn SinkWriter> {
 }
 
 fn open_as(config: &FileConfig) -> Box<dyn SinkWriter> {
-    config.open(&OpenContext { sink: "trace".into() }).unwrap()
+    config.open(&OpenContext::new("trace", soon())).unwrap()
 }
 
 fn soon() -> Deadline {
@@ -171,7 +171,7 @@ fn a_full_disk_is_a_resource_fault_and_the_batch_is_kept() {
 fn a_path_that_is_a_folder_is_a_configuration_fault() {
     let folder = tempfile::tempdir().unwrap();
     let config = FileConfig::new(folder.path());
-    let error = config.open(&OpenContext { sink: "trace".into() }).err().unwrap();
+    let error = config.open(&OpenContext::new("trace", soon())).err().unwrap();
     assert_eq!(error.class, FaultClass::Config, "{error}");
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
 }

@@ -39,7 +39,7 @@ impl Folder {
 
     pub(crate) fn try_open(&self) -> Result<Box<dyn SinkWriter>, SinkError> {
         let config = SqliteConfig { path: self.path(), retention_days: 1 };
-        config.open(&OpenContext { sink: "history".into() })
+        config.open(&OpenContext::new("history", soon()))
     }
 
     pub(crate) fn open(&self) -> Box<dyn SinkWriter> {

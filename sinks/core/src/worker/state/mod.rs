@@ -63,7 +63,7 @@ impl Setup {
 pub(crate) enum Task {
     /// Look again after this time, or when there is an order.
     Rest(Duration),
-    Open(Arc<dyn SinkConfig>),
+    Open(Arc<dyn SinkConfig>, Deadline),
     Write(Vec<Item>, Deadline),
     /// Carries out orders up to this one.
     Flush(u64, Deadline),
@@ -190,11 +190,11 @@ impl State {
         let task = self.decide(now);
         let deadline = match &task {
             Task::Rest(_) | Task::End => None,
-            Task::Open(_) => Some(Deadline::after(self.setup.timeout)),
-            Task::Write(_, deadline) | Task::Flush(_, deadline) | Task::Close(deadline) => {
-                Some(*deadline)
-            }
-            Task::Exchange { deadline, .. } => Some(*deadline),
+            Task::Open(_, deadline)
+            | Task::Write(_, deadline)
+            | Task::Flush(_, deadline)
+            | Task::Close(deadline)
+            | Task::Exchange { deadline, .. } => Some(*deadline),
         };
         let writes = matches!(task, Task::Write(..));
         self.call = deadline.map(|deadline| Call { since: now, deadline, writes });
@@ -215,7 +215,7 @@ impl State {
 
     fn decide(&mut self, now: Instant) -> Task {
         if self.first_open.is_none() {
-            return Task::Open(Arc::clone(&self.setup.config));
+            return self.opening();
         }
         if std::mem::take(&mut self.unfit) && self.open {
             return Task::Close(self.deadline());
@@ -229,7 +229,7 @@ impl State {
         if std::mem::take(&mut self.reopen) {
             self.breaker.go_on();
             if self.is_off() {
-                return Task::Open(Arc::clone(&self.setup.config));
+                return self.opening();
             }
             if self.open {
                 return Task::Close(self.deadline());
@@ -262,7 +262,7 @@ impl State {
                 return if self.open {
                     Task::Write(self.pending.next(), self.deadline())
                 } else {
-                    Task::Open(Arc::clone(&self.setup.config))
+                    self.opening()
                 };
             }
         }
@@ -272,6 +272,10 @@ impl State {
             Some(until) => Task::Rest(LAST_TRIES.min(until.remaining())),
             None => Task::Rest((self.setup.batch.linger / 4).clamp(POLL.0, POLL.1)),
         }
+    }
+
+    fn opening(&self) -> Task {
+        Task::Open(Arc::clone(&self.setup.config), self.deadline())
     }
 
     /// Whether its destination could not work when it was opened, and the sink is to be done without.
