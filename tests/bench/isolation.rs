@@ -35,6 +35,8 @@ use report::{Costs, header, micros, option, paced, verdict};
 const LEFT_BEHIND: u64 = 3;
 /// What allocators and caches may add to the memory in use after the first tenth of the run.
 const FLAT_KIB: u64 = 4096;
+/// How often memory is looked at.
+const TENTHS: usize = 10;
 
 fn main() {
     if locker::serve() {
@@ -104,8 +106,8 @@ fn emits(sink: &dyn MetricsSink, cycles: u32, hz: f64, phase: f64, done: &Atomic
 
 /// What the process used while the emits went on.
 struct Usage {
-    /// Resident memory after a tenth of the cycles and after all of them, in KiB.
-    memory: (u64, u64),
+    /// Resident memory after each tenth of the cycles, in KiB.
+    memory: Vec<u64>,
     /// Threads at the start, and the most there ever were.
     threads: (u64, u64),
 }
@@ -113,19 +115,15 @@ struct Usage {
 /// Looks at memory and threads until all cycles are done.
 fn watch(done: &AtomicU32, cycles: u32) -> Usage {
     let threads_at_start = of_process("Threads:");
-    let (mut at_a_tenth, mut most_threads) = (None, threads_at_start);
-    loop {
-        let finished = done.load(Relaxed);
+    let (mut memory, mut most_threads) = (Vec::with_capacity(TENTHS), threads_at_start);
+    while memory.len() < TENTHS {
         most_threads = most_threads.max(of_process("Threads:"));
-        if at_a_tenth.is_none() && finished >= cycles / 10 {
-            at_a_tenth = Some(of_process("VmRSS:"));
+        if done.load(Relaxed) as usize * TENTHS >= cycles as usize * (memory.len() + 1) {
+            memory.push(of_process("VmRSS:"));
         }
-        if finished == cycles {
-            let memory = (at_a_tenth.unwrap(), of_process("VmRSS:"));
-            return Usage { memory, threads: (threads_at_start, most_threads) };
-        }
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(10));
     }
+    Usage { memory, threads: (threads_at_start, most_threads) }
 }
 
 /// A number from this process's status.
@@ -137,9 +135,10 @@ fn of_process(key: &str) -> u64 {
 
 impl Usage {
     fn show(&self, sinks: u64) {
-        let ((tenth, end), (first, most)) = (self.memory, self.threads);
-        println!("  memory {tenth} KiB after a tenth of the cycles, {end} KiB after all of them");
-        verdict(&format!("it grows by less than {FLAT_KIB} KiB"), end < tenth + FLAT_KIB);
+        let (memory, (first, most)) = (&self.memory, self.threads);
+        println!("  memory after each tenth of the cycles, KiB: {memory:?}");
+        let grown = memory[TENTHS - 1].saturating_sub(memory[0]);
+        verdict(&format!("it grows by less than {FLAT_KIB} KiB"), grown < FLAT_KIB);
         println!("  threads {first} at the start, {most} at most");
         assert!(most <= first + sinks * LEFT_BEHIND, "threads leak");
     }
