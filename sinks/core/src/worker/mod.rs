@@ -14,12 +14,15 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use state::{Answer, Change, Setup, State};
 
 use crate::{Batch, Deadline, FaultClass, OpenContext, SinkConfig, SinkError, SinkWriter};
 use state::{Keep, Outcome, Task, refuses_a_change};
+
+/// How long a worker that died of our own mistake waits before it begins anew.
+const AFTER_DEATH: Duration = Duration::from_secs(1);
 
 /// What a sink's threads, the watcher and the pipeline share. No control thread ever touches it.
 pub(crate) struct Worker {
@@ -55,6 +58,8 @@ impl Worker {
                 return;
             }
             state.died(Instant::now());
+            drop(state);
+            thread::park_timeout(AFTER_DEATH);
         }
     }
 
