@@ -14,7 +14,7 @@ use crate::sink::Issue;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Nothing is opened, created or contacted. Exit code 0 when the files can run together, 1 when not. What runs
-with --dry-run only and secrets that can't be had here are noted.
+with --dry-run only and passwords of routers that can't be had here are noted.
 
 Examples:
   wanctl check /etc/wanctl/cable.yaml

@@ -42,7 +42,7 @@ pub(super) fn reload(files: &[PathBuf], running: &Config, pipeline: &Pipeline) -
         warn!(key, "This key takes effect at the next start.");
     }
     for issue in &applied.refused {
-        error!(%issue, "Sink can't work as it is configured now.");
+        error!(%issue, "Sink does not follow the configuration.");
     }
     applied.removed.iter().for_each(say_closed);
     info!(

@@ -112,7 +112,9 @@ fn a_disk_that_is_read_only_at_the_start_is_left_alone_on_request() {
         let daemon = disk.start("startup: ignore,");
         disk.wait_for_cycles(10);
         let outcome = disk.stop(daemon);
-        outcome.said(&[BEGINS]);
+        outcome.said(&[
+            "Sink is off, as its `startup` says: its rows are rejected until it is opened again.",
+        ]);
         for accounts in [outcome.trace(), outcome.history()] {
             assert_eq!(accounts.rejected, outcome.offered.len(), "{accounts:?}");
         }

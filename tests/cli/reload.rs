@@ -87,7 +87,7 @@ fn sinks_come_change_and_go_while_the_others_miss_no_cycle() {
     run.daemon.signal("TERM");
     let place = run.place;
     let finished = run.daemon.finish().success();
-    let refused = finished.said("Sink can't work as it is configured now.");
+    let refused = finished.said("Sink does not follow the configuration.");
     assert_eq!(refused.len(), 1, "{}", finished.err);
     assert!(refused[0]["issue"].as_str().unwrap().starts_with("sinks.bad: "), "{}", refused[0]);
     let followed = finished.said("Sinks follow the configuration.");

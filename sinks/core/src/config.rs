@@ -90,14 +90,29 @@ impl Resource {
         Resource::File(plain)
     }
 
-    /// The same resource by the name the file system gives it: symbolic links of the folder are followed.
+    /// The same resource by the name the file system gives it: symbolic links are followed.
     pub(crate) fn followed(self) -> Self {
         let Resource::File(path) = &self else { return self };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return self };
-        match folder.canonicalize() {
-            Ok(folder) => Resource::File(folder.join(name)),
+        // A file that is not there yet is in a folder that may be.
+        match path.canonicalize().or_else(|_| folder.canonicalize().map(|f| f.join(name))) {
+            Ok(path) => Resource::File(path),
             Err(_) => self,
         }
+    }
+
+    /// Whether nobody can have both: they are the same, or one address stands for all addresses of its
+    /// port.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        let (Resource::TcpListener(one), Resource::TcpListener(two)) = (self, other) else {
+            return self == other;
+        };
+        let (Some((a, port)), Some((b, other_port))) = (one.rsplit_once(':'), two.rsplit_once(':'))
+        else {
+            return one == two;
+        };
+        let all = |host: &str| ["0.0.0.0", "[::]"].contains(&host);
+        port == other_port && (a == b || all(a) || all(b))
     }
 }
 

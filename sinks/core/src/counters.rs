@@ -47,6 +47,14 @@ pub(crate) fn shift(from: &AtomicU64, to: &AtomicU64, rows: usize) {
 }
 
 impl Counters {
+    /// Rows that will never be at the destination, by now.
+    pub(crate) fn given_up(&self) -> u64 {
+        [&self.evicted, &self.expired, &self.rejected, &self.quarantined]
+            .map(|counter| counter.load(Relaxed))
+            .iter()
+            .sum()
+    }
+
     pub(crate) fn set_health(&self, health: Health) {
         self.health.store(health as u8, Relaxed);
     }

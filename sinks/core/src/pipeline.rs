@@ -1,6 +1,6 @@
 //! The running sinks of a program, and the one handle its controllers need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -146,11 +146,12 @@ impl Pipeline {
     }
 
     /// Makes these the sinks, by difference: one that is configured as before is not touched, one that
-    /// has other settings or options is opened anew and gets what waits in its queue, one that is new is
-    /// started, and one that is gone writes what it has and ends. Handles of controllers stay valid.
+    /// has other settings or options is opened anew and gets what waits for it (what was selected already
+    /// stays so), one that is new is started, and one that is gone writes what it has and ends. Handles of controllers stay valid.
     ///
     /// A sink counts as configured as before if it was read from the same YAML, or its [`SinkSpec`] is a
-    /// clone with the same options.
+    /// clone with the same options. Two sinks that exchange a file or a port are both refused: one of them
+    /// has to let go first.
     ///
     /// Takes at most about `within` for each sink that changes or goes, three times its `timeout` if it
     /// hangs in a call just then. Emits go on meanwhile.
@@ -213,8 +214,12 @@ impl Pipeline {
         let wanted = claims(spec);
         let sinks = self.watched.sinks().clone();
         sinks.iter().filter(|sink| sink.spec.name != spec.name).find_map(|sink| {
-            let held = claims(&sink.spec).into_iter().find(|claim| wanted.contains(claim))?;
-            let message = format!("{held} is still held by sinks.{}", sink.spec.name);
+            let is_wanted = |held: &Resource| wanted.iter().any(|claim| claim.clashes_with(held));
+            let held = claims(&sink.spec).into_iter().find(is_wanted)?;
+            let message = format!(
+                "{held} is still held by sinks.{}; free it first, or start the program anew",
+                sink.spec.name
+            );
             Some(Issue::new(format!("sinks.{}", spec.name), message))
         })
     }
@@ -296,7 +301,7 @@ fn guarded(path: &str, call: &'static str, ask: impl FnOnce() -> Vec<Issue>) -> 
 pub(crate) fn conflicts(specs: &[SinkSpec]) -> Vec<Issue> {
     let mut issues = Vec::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
-    let mut taken: BTreeMap<Resource, &SinkSpec> = BTreeMap::new();
+    let mut taken: Vec<(Resource, &SinkSpec)> = Vec::new();
     for spec in specs.iter().filter(|spec| spec.enabled) {
         let path = format!("sinks.{}", spec.name);
         if !names.insert(&spec.name) {
@@ -307,11 +312,11 @@ pub(crate) fn conflicts(specs: &[SinkSpec]) -> Vec<Issue> {
             Vec::new()
         });
         for claim in claimed {
-            if let Some(other) = taken.get(&claim) {
+            if let Some((_, other)) = taken.iter().find(|(other, _)| other.clashes_with(&claim)) {
                 let message = format!("{claim} is already taken by sinks.{}", other.name);
                 issues.push(Issue::new(&path, message));
             } else {
-                taken.insert(claim, spec);
+                taken.push((claim, spec));
             }
         }
     }

@@ -90,7 +90,9 @@ impl RunningSink {
         let queue = (spec.queue != self.spec.queue)
             .then(|| queue(spec.queue, self.frames_per_second, &self.clock, &self.counters));
         let wanted = claims(&spec);
-        let close_first = claims(&self.spec).iter().any(|claim| wanted.contains(claim));
+        let close_first = claims(&self.spec)
+            .iter()
+            .any(|held| wanted.iter().any(|claim| claim.clashes_with(held)));
         let change = Change { setup: Setup::new(&spec), queue: queue.clone(), close_first };
         self.worker.order(|state| state.order_change(change));
         let answer = |until| self.worker.wait(until, |state| state.changed.clone());

@@ -198,7 +198,7 @@ fn linking(kind: &str) -> String {
     format!(
         "misspelt? `wanctl sinks list` shows the kinds that are linked\n\
          in a crate of its own? The program needs two lines, here as if the crate were {package}:\n\
-         \x20 in Cargo.toml, below [dependencies]: {package} = \"1\"\n\
+         \x20 in Cargo.toml, below [dependencies]: {package} = \"*\"\n\
          \x20 in its code, in main.rs: use {module} as _;\n\
          without the second the crate is not linked, although it is a dependency, and registers nothing"
     )
@@ -243,7 +243,7 @@ mod tests {
         let remedy = |path: &str, message: &str| mistake(&Issue::new(path, message)).remedy;
         let unknown = "unknown kind `my_kafka` (linked kinds: null)";
         let linking = remedy("sinks.a.type", unknown);
-        for line in ["wanctl-sink-my-kafka = \"1\"", "use wanctl_sink_my_kafka as _;"] {
+        for line in ["wanctl-sink-my-kafka = \"*\"", "use wanctl_sink_my_kafka as _;"] {
             assert!(linking.lines().any(|l| l.ends_with(line)), "{linking}");
         }
         let odd = remedy("sinks.a.type", "unknown kind `a b` (linked kinds: null)");

@@ -59,7 +59,11 @@ pub(super) fn described() -> Vec<Described> {
             "and up to so much longer, at random; a tenth of linger",
         ),
         described("retry.initial", format_duration(retry.initial), "the pause after one failure"),
-        described("retry.max", format_duration(retry.max), "the longest pause"),
+        described(
+            "retry.max",
+            format_duration(retry.max),
+            "the longest pause; six times that for what a person has to mend",
+        ),
         described("retry.max_age", format_duration(retry.max_age), "older rows are given up"),
         described(
             "timeout",

@@ -10,7 +10,8 @@ use crate::FaultClass;
 pub(crate) enum Notice {
     Open,
     Fails { class: FaultClass, error: String },
-    Recovered { seconds: f64, failures: u64, evicted: u64 },
+    Off { error: String },
+    Recovered { seconds: f64, failures: u64, given_up: u64 },
     Rejects { rows: usize, reason: String },
     PutAside { rows: usize },
     NotClosed { error: String },
@@ -23,8 +24,13 @@ impl Notice {
             Notice::Fails { class, error } => {
                 warn!(sink, ?class, %error, "Sink does not take samples; they queue.");
             }
-            Notice::Recovered { seconds, failures, evicted } => {
-                info!(sink, seconds, failures, evicted, "Sink takes samples again.");
+            Notice::Off { error } => {
+                warn!(sink, %error, "Sink is off, as its `startup` says: its rows are rejected until it is opened again.");
+            }
+            Notice::Recovered { seconds, failures, given_up } => {
+                // Tenths are plenty.
+                let seconds = (seconds * 10.0).round() / 10.0;
+                info!(sink, seconds, failures, given_up, "Sink takes samples again.");
             }
             Notice::Rejects { rows, reason } => {
                 warn!(sink, rows, reason, "Sink rejects rows; they are counted.");

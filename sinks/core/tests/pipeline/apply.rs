@@ -168,12 +168,44 @@ fn a_file_that_a_refused_sink_goes_on_with_is_given_to_no_other() {
     let refused: Vec<String> = applied.refused.iter().map(ToString::to_string).collect();
     assert_eq!(
         refused,
-        ["sinks.a: no such place", "sinks.c: file /nowhere/x is still held by sinks.a"]
+        [
+            "sinks.a: no such place",
+            "sinks.c: file /nowhere/x is still held by sinks.a; free it first, or start the program anew"
+        ]
     );
     assert_eq!(c.0.opened.load(SeqCst), 0);
     let _ = pipeline.sink().emit(&frame(&schema(), 1.0));
     pipeline.shutdown(LONG);
     assert_eq!(a.rows(), [1.0]);
+}
+
+#[test]
+fn one_address_for_all_clashes_with_each_of_its_port_and_a_link_is_the_file_it_leads_to() {
+    #[derive(Clone, Debug)]
+    struct Claims(Resource);
+    impl SinkConfig for Claims {
+        fn claims(&self) -> Vec<Resource> {
+            vec![self.0.clone()]
+        }
+        fn open(&self, _: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
+            Ok(Box::new(Scripted::default()))
+        }
+    }
+    let clash = |one: Resource, other: Resource| {
+        let specs = [("a", one), ("b", other)]
+            .map(|(name, claim)| SinkSpec::new(name, "claims", Box::new(Claims(claim))));
+        !Pipeline::check(&specs).is_empty()
+    };
+    let tcp = |address: &str| Resource::TcpListener(address.to_owned());
+    assert!(clash(tcp("127.0.0.1:9100"), tcp("0.0.0.0:9100")));
+    assert!(clash(tcp("[::]:9100"), tcp("127.0.0.1:9100")));
+    assert!(!clash(tcp("127.0.0.1:9100"), tcp("0.0.0.0:9101")));
+    assert!(!clash(tcp("127.0.0.1:9100"), tcp("127.0.0.2:9100")));
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("a.jsonl"), folder.path().join("b.csv"));
+    std::fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(clash(Resource::file(&file), Resource::file(&link)));
 }
 
 #[test]

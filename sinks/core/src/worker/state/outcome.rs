@@ -45,7 +45,8 @@ pub(crate) enum Keep {
 pub(super) struct Outage {
     since: Instant,
     failures: u64,
-    evicted: u64,
+    /// Rows that had been given up before it.
+    given_up: u64,
 }
 
 /// Whether a failed write calls for another writer: a mended file, another password, an address that is
@@ -182,9 +183,9 @@ impl State {
         self.breaker.succeeded();
         if let Some(outage) = self.outage.take() {
             let seconds = now.duration_since(outage.since).as_secs_f64();
-            let evicted = self.counters.evicted.load(Relaxed) - outage.evicted;
+            let given_up = self.counters.given_up() - outage.given_up;
             let failures = outage.failures;
-            self.notices.push(Notice::Recovered { seconds, failures, evicted });
+            self.notices.push(Notice::Recovered { seconds, failures, given_up });
         }
         self.counters.tell(None);
     }
@@ -221,9 +222,13 @@ impl State {
             Some(outage) => outage.failures += 1,
             None => {
                 let (class, error) = (error.class, error.to_string());
-                self.notices.push(Notice::Fails { class, error });
-                let evicted = self.counters.evicted.load(Relaxed);
-                self.outage = Some(Outage { since: now, failures: 1, evicted });
+                self.notices.push(if self.is_off() {
+                    Notice::Off { error }
+                } else {
+                    Notice::Fails { class, error }
+                });
+                let given_up = self.counters.given_up();
+                self.outage = Some(Outage { since: now, failures: 1, given_up });
             }
         }
         self.counters.tell(Some(error));
