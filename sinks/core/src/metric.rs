@@ -67,6 +67,8 @@ pub struct StateNames {
 pub enum Unit {
     /// A number without a unit, such as a state code.
     None,
+    /// Seconds.
+    Seconds,
     /// Milliseconds.
     Milliseconds,
     /// Megabits (1 000 000 bit) a second.
@@ -84,7 +86,7 @@ impl Unit {
             Unit::None | Unit::Count => "",
             Unit::Milliseconds => "ms",
             Unit::MegabitsPerSecond => "Mbit/s",
-            Unit::UnixSeconds => "s",
+            Unit::Seconds | Unit::UnixSeconds => "s",
         }
     }
 }

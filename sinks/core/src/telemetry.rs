@@ -48,8 +48,8 @@ table! {
     "replaced_threads_total", Count, Counter, Last, &[], "Threads left behind in a call that hung";
     "queued_rows", Count, Gauge, Mean, &[], "Rows in the queue";
     "in_flight_rows", Count, Gauge, Mean, &[], "Rows taken off the queue and not at the destination yet";
-    "oldest_row_ms", Milliseconds, Gauge, Mean, &[], "Age of the oldest row in flight";
-    "longest_call_ms", Milliseconds, Gauge, Mean, &[], "The longest call to the destination since the last report";
+    "oldest_row_seconds", Seconds, Gauge, Mean, &[], "Age of the oldest row in flight";
+    "longest_call_seconds", Seconds, Gauge, Mean, &[], "The longest call to the destination since the last report";
     "breaker", None, State, Mode, BREAKER, "Whether calls go through: closed, half open, open";
     "health", None, State, Mode, HEALTH, "How the sink is";
 }
@@ -131,8 +131,8 @@ fn values(sink: &RunningSink, clock_ms: u64) -> [f64; 18] {
         stats.replaced as f64,
         stats.queued as f64,
         stats.in_flight as f64,
-        oldest as f64,
-        call as f64 / 1000.0,
+        oldest as f64 / 1e3,
+        call as f64 / 1e6,
         f64::from(sink.counters.breaker.load(Relaxed)),
         f64::from(stats.health as u8),
     ]
