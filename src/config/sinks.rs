@@ -167,12 +167,5 @@ fn add<'a>(sinks: &mut Vec<Asked<'a>>, mut asked: Asked<'a>) -> Option<Issue> {
 /// are not compared.
 fn is_same(one: &SinkSpec, other: &SinkSpec) -> bool {
     let settings = |spec: &SinkSpec| format!("{:?}", spec.config);
-    one.startup == other.startup
-        && one.select == other.select
-        && one.prefix == other.prefix
-        && one.queue == other.queue
-        && one.batch == other.batch
-        && one.retry == other.retry
-        && one.timeout == other.timeout
-        && settings(one) == settings(other)
+    one.has_same_options(other) && settings(one) == settings(other)
 }

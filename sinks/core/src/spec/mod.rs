@@ -162,9 +162,13 @@ impl SinkSpec {
             (Origin::Made(one), Origin::Made(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        origin
-            && self.kind == other.kind
-            && self.startup == other.startup
+        origin && self.kind == other.kind && self.has_same_options(other)
+    }
+
+    /// Whether both have the same options; the name, the kind, the plugin's part and
+    /// [`enabled`](Self::enabled) are not compared.
+    pub fn has_same_options(&self, other: &Self) -> bool {
+        self.startup == other.startup
             && self.select == other.select
             && self.prefix == other.prefix
             && self.queue == other.queue

@@ -19,11 +19,23 @@ register_sink! {
     sample: "kept: { type: stored, settings: { rows: 1 } }",
 }
 
-/// How the sink breaks the contract.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Sabotage {
-    #[default]
-    Off,
+macro_rules! sabotages {
+    ($($name:ident),* $(,)?) => {
+        /// How the sink breaks the contract.
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        pub(crate) enum Sabotage {
+            #[default]
+            Off,
+            $($name),*
+        }
+
+        impl Sabotage {
+            pub(crate) const ALL: &[Sabotage] = &[Sabotage::Off, $(Sabotage::$name),*];
+        }
+    };
+}
+
+sabotages! {
     DropsARow,
     DoublesARow,
     SwapsRows,
@@ -55,46 +67,6 @@ pub(crate) enum Sabotage {
     LogsEachOutageTwice,
     CreatesTooEarly,
     FailsNowAndThen,
-}
-
-impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 32] = {
-        use Sabotage::*;
-        [
-            Off,
-            DropsARow,
-            DoublesARow,
-            SwapsRows,
-            AltersTheLastDigit,
-            LosesTheSignOfZero,
-            RoundsTimes,
-            EscapesNothing,
-            LosesDetails,
-            ForgetsThePast,
-            IgnoresAPassedDeadline,
-            WritesAfterAPassedDeadline,
-            OutstaysADeadline,
-            OutstaysTheDeadlineOfOpening,
-            LeaksAThread,
-            LeaksADescriptor,
-            WritesOnProbe,
-            WritesOnOpen,
-            WritesForAnEmptyBatch,
-            FlushesNothing,
-            ClonesToAnotherStore,
-            ClaimsSuccess,
-            FailsAsABug,
-            LosesANeighbour,
-            NamesAWrongRow,
-            NamesNoRow,
-            TakesWhatItCannot,
-            LosesTheBatchOfAnOutage,
-            LogsEachFailure,
-            LogsEachOutageTwice,
-            CreatesTooEarly,
-            FailsNowAndThen,
-        ]
-    };
 }
 
 /// The destination. A clone is the same one.
