@@ -59,14 +59,13 @@ fn main() -> anyhow::Result<()> {
         from: START,
         to: START + 60,
         metrics: vec!["wanctl_steering_enabled".into()],
-        wan: None,
-        limit: None,
+        ..Query::default()
     };
     let rows = History::open(&path)?.query(&query)?;
-    let changes: Vec<_> = rows.iter().rev().filter(|row| row.labels.is_some()).collect();
+    let changes: Vec<_> = rows.iter().rev().filter(|row| row.series.labels.is_some()).collect();
     for row in &changes {
-        let labels = row.labels.as_deref().unwrap_or_default();
-        println!("{} {} {labels}", row.metric_name, row.value);
+        let labels = row.series.labels.as_deref().unwrap_or_default();
+        println!("{} {} {labels}", row.series.metric_name, row.value);
         for label in ["reason", "from_state", "to_state"] {
             ensure!(labels.contains(&format!("\"{label}\":")), "no {label} in {labels}");
         }

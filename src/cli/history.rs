@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         metrics: arguments.metrics.clone(),
         wan: arguments.wan.clone(),
         // One more than shown, to know whether there are more.
-        limit: Some(arguments.limit.saturating_add(1)),
+        limit: Some(u64::from(arguments.limit) + 1),
+        ..Query::default()
     };
     let rows = history.query(&query).map_err(refused)?;
     let more = rows.len() > arguments.limit as usize;
@@ -109,7 +110,7 @@ fn explain_nothing(
     if !unknown.is_empty() {
         return Ok(());
     }
-    let newest = Query { from: i64::MIN, to: i64::MAX, limit: Some(1), ..Query::default() };
+    let newest = Query { limit: Some(1), ..Query::default() };
     match history.query(&newest).map_err(refused)?.first() {
         Some(row) => {
             let at = local_time(row, &TimeZone::system())?;
@@ -143,12 +144,12 @@ fn database(arguments: &Arguments) -> anyhow::Result<PathBuf> {
 fn row_json(row: &Record) -> serde_json::Value {
     json!({
         "timestamp": row.timestamp,
-        "wan_name": row.wan_name,
-        "metric_name": row.metric_name,
+        "wan_name": row.series.wan_name,
+        "metric_name": row.series.metric_name,
         "value": row.value,
-        "labels": row.labels,
-        "granularity": row.granularity,
-        "source": row.source,
+        "labels": row.series.labels,
+        "granularity": row.granularity.as_str(),
+        "source": row.series.source,
         "micros": row.micros,
     })
 }
@@ -156,7 +157,7 @@ fn row_json(row: &Record) -> serde_json::Value {
 fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
     let catalogue = catalogue();
     let zone = TimeZone::system();
-    let name = |row: &Record| row.metric_name.len();
+    let name = |row: &Record| row.series.metric_name.len();
     let width = rows.iter().map(name).max().unwrap_or_default();
     writeln!(
         out,
@@ -166,14 +167,14 @@ fn table(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
     for row in rows {
         let at = local_time(row, &zone)?.strftime("%F %T%.3f").to_string();
         let state = catalogue
-            .get(row.metric_name.as_str())
-            .and_then(|metric| metric.state_name(&row.source, row.value));
+            .get(row.series.metric_name.as_str())
+            .and_then(|metric| metric.state_name(&row.series.source, row.value));
         let value = state.map_or_else(|| number(row.value), str::to_owned);
-        let labels = row.labels.as_deref().unwrap_or_default();
+        let labels = row.series.labels.as_deref().unwrap_or_default();
         writeln!(
             out,
             "{at:<23}  {:<12}  {:<8}  {:<width$}  {value:>12}  {labels}",
-            row.wan_name, row.source, row.metric_name
+            row.series.wan_name, row.series.source, row.series.metric_name
         )?;
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::fault::failed;
 const APPLICATION_ID: i32 = 0x7761_6e63;
 
 /// The version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long one call waits for another process at most, so that a long deadline doesn't hide a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(1);

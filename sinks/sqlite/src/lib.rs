@@ -39,12 +39,14 @@ mod config;
 mod database;
 mod fault;
 mod history;
+mod insert;
+mod places;
 mod quarantine;
 mod retention;
-mod series_ids;
-mod summary;
 mod writer;
 
 pub use config::SqliteConfig;
-pub use history::{History, HistoryError, Query, Record};
-pub use summary::{Summary, summary};
+pub use history::{
+    Granularity, History, HistoryError, Order, Query, Record, Rolled, Rows, SeriesName,
+    SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
+};

@@ -91,10 +91,10 @@ impl Retention {
 
     /// A slice of each series, going round until the time is up or each had its turn.
     fn samples(&mut self, db: &Connection, cutoff: i64, budget: Deadline) -> rusqlite::Result<()> {
-        let mut next = db.prepare_cached("SELECT min(id) FROM series WHERE id > ?1")?;
-        let mut oldest = db.prepare_cached("SELECT min(sec) FROM samples WHERE series_id = ?1")?;
+        let mut next = db.prepare_cached("SELECT min(id) FROM bundles WHERE id > ?1")?;
+        let mut oldest = db.prepare_cached("SELECT min(sec) FROM frames WHERE bundle_id = ?1")?;
         let mut delete =
-            db.prepare_cached("DELETE FROM samples WHERE series_id = ?1 AND sec < ?2")?;
+            db.prepare_cached("DELETE FROM frames WHERE bundle_id = ?1 AND sec < ?2")?;
         let mut wrapped = false;
         let first = self.last_series;
         loop {

@@ -5,16 +5,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, ffi, params};
-use wanctl_sink::{
-    Batch, Deadline, FaultClass, Identity, OpenContext, SinkError, SinkWriter, Written,
-};
+use rusqlite::{Connection, Transaction, ffi};
+use wanctl_sink::{Batch, Deadline, FaultClass, OpenContext, SinkError, SinkWriter, Written};
 
 use crate::beside::Beside;
 use crate::database::{begin, wait_for_locks};
 use crate::fault::{class, failed};
+use crate::insert::Insert;
+use crate::places::Places;
 use crate::retention::Retention;
-use crate::series_ids::SeriesIds;
+
 use crate::{SqliteConfig, database, quarantine};
 
 /// How often a checkpoint is interrupted that goes on after its deadline.
@@ -33,7 +33,7 @@ struct Store {
     db: Connection,
     identity: database::Identity,
     beside: Beside,
-    ids: SeriesIds,
+    places: Places,
 }
 
 impl SqliteWriter {
@@ -77,7 +77,7 @@ impl SqliteWriter {
                     );
                 }
                 let beside = Beside::of(&self.path);
-                Store { db, identity, beside, ids: SeriesIds::default() }
+                Store { db, identity, beside, places: Places::default() }
             }
         };
         Ok(self.store.insert(store))
@@ -124,7 +124,7 @@ impl SinkWriter for SqliteWriter {
                 if rejected.is_empty() { Written::All } else { Written::Rejected(rejected) }
             }
             Err(error) => {
-                store.ids.forget();
+                store.places.forget();
                 let error = match error {
                     Unwritten::TimeIsUp => no_time(),
                     Unwritten::Sqlite(error) => later(self.failed("write to", error)),
@@ -181,46 +181,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<Vec<(usize, String)>, Unwritten> {
         let transaction = begin(&self.db, deadline)?;
-        let mut rejected = Vec::new();
-        let mut add_sample = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO samples (series_id, sec, us, value) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        let mut stored_sample = transaction.prepare_cached(
-            "SELECT value FROM samples WHERE series_id = ?1 AND sec = ?2 AND us = ?3",
-        )?;
-        let mut add_event = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        for (position, row) in batch.rows().enumerate() {
-            if !row.value.is_finite() {
-                // It would be stored as NULL, which the table ignores without a word.
-                rejected.push((position, format!("{} can't be stored", row.value)));
-                continue;
-            }
-            let (sec, us) = (row.at.unix_seconds(), row.at.subsec_micros());
-            match row.identity {
-                Identity::Series { schema, series } => {
-                    let id = self.ids.id(&transaction, schema, series)?;
-                    let added = add_sample.execute(params![id, sec, us, row.value])?;
-                    if added == 0 {
-                        let key = params![id, sec, us];
-                        let stored: f64 = stored_sample.query_row(key, |row| row.get(0))?;
-                        // The same value came with an earlier try of this batch.
-                        if stored != row.value {
-                            let why = "the series has another value at this microsecond";
-                            rejected.push((position, why.to_owned()));
-                        }
-                    }
-                }
-                Identity::Event(_) => {
-                    let labels = row.label_text().unwrap_or_default();
-                    let (wan, metric, source) = (row.wan(), row.metric().name, row.source());
-                    add_event.execute(params![sec, us, wan, metric, source, row.value, labels])?;
-                }
-            }
-        }
-        drop((add_sample, stored_sample, add_event));
+        let rejected = Insert::batch(&transaction, &mut self.places, batch)?;
         wait_for_locks(&transaction, deadline)?;
         // A call that overran its deadline may have been given up, and its batch written by another
         // writer. It must not leave a row any more: the transaction is rolled back.

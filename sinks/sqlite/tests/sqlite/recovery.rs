@@ -16,7 +16,7 @@ fn the_file_is_laid_out_so_that_it_can_shrink() {
     };
     assert_eq!(pragma("auto_vacuum"), "2", "incremental");
     assert_eq!(pragma("journal_mode"), "wal");
-    assert_eq!(pragma("user_version"), "1");
+    assert_eq!(pragma("user_version"), "2");
 }
 
 #[test]
@@ -107,9 +107,10 @@ fn damage_inside_the_file_is_found_by_writing_and_moved_aside() {
     let mut writer = folder.open();
     write(&mut *writer, &rows(0).collect::<Vec<_>>());
     writer.close(soon()).unwrap();
-    // Everything but the page that opening looks at.
+    // Everything but the pages with the schema, which opening looks at.
     let mut bytes = fs::read(folder.path()).unwrap();
-    bytes[4096..].fill(0x55);
+    let frames = bytes.len() - 8 * 4096;
+    bytes[frames..].fill(0x55);
     fs::write(folder.path(), bytes).unwrap();
 
     let mut writer = folder.open();
@@ -139,10 +140,10 @@ fn a_database_of_another_program_is_refused_and_not_touched() {
 fn a_later_schema_version_is_refused() {
     let folder = Folder::new();
     folder.open().close(soon()).unwrap();
-    folder.connect().pragma_update(None, "user_version", 2).unwrap();
+    folder.connect().pragma_update(None, "user_version", 3).unwrap();
     let error = folder.try_open().err().unwrap();
     assert_eq!(error.class, FaultClass::Config);
-    assert!(error.to_string().ends_with("has schema version 2; accepted: 1"), "{error}");
+    assert!(error.to_string().ends_with("has schema version 3; accepted: 2"), "{error}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn only_rows_older_than_the_retention_go() {
     write(&mut *writer, &seconds);
     // The first minute is as old as it may be, and not older.
     write(&mut *writer, &[rtt(&live, second(DAY + 59), -1.0)]);
-    assert_eq!(folder.count("samples"), 121);
+    assert_eq!(folder.count("frames"), 121);
 
     write(&mut *writer, &[rtt(&live, second(DAY + 60), -2.0)]);
     let left = folder.values();

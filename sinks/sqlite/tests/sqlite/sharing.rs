@@ -19,7 +19,7 @@ fn two_writers_of_one_file_both_keep_their_history() {
     }
     one.close(soon()).unwrap();
     two.close(soon()).unwrap();
-    assert_eq!(folder.count("series"), 2);
+    assert_eq!(folder.count("series"), 4);
     // At second 0 both write the same value at the same instant of the same series.
     assert_eq!(folder.count("metrics"), 20 + 20 + 19);
 }
@@ -69,7 +69,7 @@ fn a_series_of_a_batch_that_failed_is_found_again() {
     let folder = Folder::new();
     let mut writer = folder.open();
     let schema = schema("wan1");
-    let reject = "CREATE TRIGGER refuse BEFORE INSERT ON samples
+    let reject = "CREATE TRIGGER refuse BEFORE INSERT ON frames
                   BEGIN SELECT raise(ABORT, 'refused'); END";
     folder.connect().execute_batch(reject).unwrap();
     fails(&mut *writer, &[rtt(&schema, second(0), 1.0)], soon());

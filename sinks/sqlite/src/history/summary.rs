@@ -1,5 +1,40 @@
 //! The usual statistics of a list of values.
 
+use std::sync::Arc;
+
+use super::SeriesName;
+
+/// Statistics of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesSummary {
+    /// Which series.
+    pub series: Arc<SeriesName>,
+    /// How many rows were summed up.
+    pub samples: u64,
+    /// What they come to.
+    pub statistics: Statistics,
+}
+
+/// What the values of a series come to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statistics {
+    /// Of a level.
+    Numbers(Summary),
+    /// Of a state: each that occurred, in the order of the codes.
+    States(Vec<StateShare>),
+}
+
+/// How long a state lasted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StateShare {
+    /// The state's code.
+    pub value: f64,
+    /// The share of the time for which the state is known, 0 to 1.
+    pub share: f64,
+    /// How long it lasted, in seconds.
+    pub seconds: f64,
+}
+
 /// Statistics of some values, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {

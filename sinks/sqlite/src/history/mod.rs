@@ -1,10 +1,20 @@
 //! Reading history, from any process and while it is written.
 
+mod query;
+mod record;
+mod summary;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+
+pub use query::{Granularity, Order, Query, Rows, Tiers, UnknownGranularity};
+pub use record::{Record, Rolled, SeriesName};
+pub use summary::{SeriesSummary, StateShare, Statistics, Summary, summary};
 
 /// How long a query waits for a writer that has the file to itself, which is rare and short.
 const WAIT: Duration = Duration::from_secs(5);
@@ -18,42 +28,6 @@ pub struct History {
     db: Connection,
     /// Where `source` and `micros` come from.
     extra_columns: &'static str,
-}
-
-/// Which rows to read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query {
-    /// The first second, in Unix time.
-    pub from: i64,
-    /// The last second, in Unix time; it is included.
-    pub to: i64,
-    /// The metrics' full names; none for all.
-    pub metrics: Vec<String>,
-    /// The WAN's name; `None` for all.
-    pub wan: Option<String>,
-    /// The most rows to return, the newest of all that match; `None` for no limit.
-    pub limit: Option<u32>,
-}
-
-/// One row of history.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// Whole seconds of Unix time.
-    pub timestamp: i64,
-    /// Microseconds within the second.
-    pub micros: u32,
-    /// The WAN.
-    pub wan_name: String,
-    /// The metric's full name.
-    pub metric_name: String,
-    /// The value, in the metric's unit.
-    pub value: f64,
-    /// The text of a JSON object; `None` for no labels.
-    pub labels: Option<String>,
-    /// `raw`, or the length of the interval the value stands for (`1m`, `5m`, `1h`).
-    pub granularity: String,
-    /// Who recorded it; empty in files of the original.
-    pub source: String,
 }
 
 /// Why history can't be read.
@@ -123,14 +97,75 @@ impl History {
         }
     }
 
-    /// The rows that match, newest first.
+    /// The rows that match.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    pub fn query(&self, query: &Query) -> Result<Vec<Record>, HistoryError> {
+        self.records(query)?.collect()
+    }
+
+    /// The rows that match, one after the other: memory does not grow with their number, and none of the
+    /// transactions they are read in is long.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports, at once or with a row; after an error there are no more rows.
+    pub fn records(
+        &self,
+        query: &Query,
+    ) -> Result<impl Iterator<Item = Result<Record, HistoryError>> + '_, HistoryError> {
+        let read = self.try_query(query).map_err(|source| self.sqlite(source))?;
+        Ok(read.into_iter().map(Ok))
+    }
+
+    /// How many rows match, whatever the query's limit and offset.
     ///
     /// # Errors
     ///
     /// Whatever SQLite reports.
-    pub fn query(&self, query: &Query) -> Result<Vec<Record>, HistoryError> {
-        self.try_query(query)
-            .map_err(|source| HistoryError::Sqlite { path: self.path.clone(), source })
+    pub fn count(&self, query: &Query) -> Result<u64, HistoryError> {
+        let all = Query { limit: None, offset: 0, ..query.clone() };
+        Ok(self.records(&all)?.count() as u64)
+    }
+
+    /// Statistics of each series that matches, in the order of their names; events are left out, and so
+    /// are the query's limit, offset and order.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports.
+    pub fn summary(&self, query: &Query) -> Result<Vec<SeriesSummary>, HistoryError> {
+        let query = Query { rows: Rows::Samples, limit: None, offset: 0, ..query.clone() };
+        let mut values: HashMap<Arc<SeriesName>, Vec<f64>> = HashMap::new();
+        for record in self.records(&query)? {
+            let record = record?;
+            values.entry(record.series).or_default().push(record.value);
+        }
+        let mut summaries: Vec<SeriesSummary> = values
+            .into_iter()
+            .filter_map(|(series, values)| {
+                let statistics = Statistics::Numbers(summary(&values)?);
+                Some(SeriesSummary { series, samples: values.len() as u64, statistics })
+            })
+            .collect();
+        summaries.sort_by(|one, other| one.series.cmp(&other.series));
+        Ok(summaries)
+    }
+
+    /// When the newest row was recorded: Unix seconds, and microseconds within the second.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports.
+    pub fn newest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
+        let newest = self.query(&Query { limit: Some(1), ..Query::default() })?;
+        Ok(newest.first().map(|record| (record.timestamp, record.micros)))
+    }
+
+    fn sqlite(&self, source: rusqlite::Error) -> HistoryError {
+        HistoryError::Sqlite { path: self.path.clone(), source }
     }
 
     fn try_query(&self, query: &Query) -> rusqlite::Result<Vec<Record>> {
@@ -148,19 +183,36 @@ impl History {
             sql += " AND wan_name = ?";
             values.push(wan.clone().into());
         }
-        sql += " ORDER BY timestamp DESC, micros DESC LIMIT ?";
-        values.push(query.limit.map_or(-1, i64::from).into());
+        if let Tiers::Only(granularity) = query.tiers {
+            sql += " AND granularity = ?";
+            values.push(granularity.as_str().to_owned().into());
+        }
+        sql += match query.order {
+            Order::NewestFirst => " ORDER BY timestamp DESC, micros DESC LIMIT ? OFFSET ?",
+            Order::OldestFirst => " ORDER BY timestamp, micros LIMIT ? OFFSET ?",
+        };
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        values.push(query.limit.map_or(-1, whole).into());
+        values.push(whole(query.offset).into());
         let mut statement = self.db.prepare(&sql)?;
+        let mut names: HashMap<SeriesName, Arc<SeriesName>> = HashMap::new();
         let records = statement.query_map(params_from_iter(values), |row| {
+            let name = SeriesName {
+                metric_name: row.get(2)?,
+                wan_name: row.get(1)?,
+                source: row.get(6)?,
+                labels: row.get(4)?,
+            };
+            let granularity: String = row.get(5)?;
+            let is_event = name.labels.as_ref().is_some_and(|text| text.contains("\"reason\""));
             Ok(Record {
                 timestamp: row.get(0)?,
-                wan_name: row.get(1)?,
-                metric_name: row.get(2)?,
-                value: row.get(3)?,
-                labels: row.get(4)?,
-                granularity: row.get(5)?,
-                source: row.get(6)?,
                 micros: row.get(7)?,
+                series: Arc::clone(names.entry(name.clone()).or_insert_with(|| Arc::new(name))),
+                value: row.get(3)?,
+                granularity: granularity.parse().unwrap_or(Granularity::Raw),
+                rolled: None,
+                is_event,
             })
         })?;
         records.collect()

@@ -1,0 +1,204 @@
+//! A batch as rows: cycles in `frames`, events in `events`, in the transaction that is open.
+
+use std::collections::HashMap;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use wanctl_sink::{Batch, Event, Frame, Item};
+
+use crate::places::{Place, Places, WIDTH};
+
+/// How long the shortest interval is that rows are rolled up to, in seconds.
+const MINUTE: i64 = 60;
+
+/// Beyond this, not every whole number is a `f64`.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A value as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cell {
+    /// This number, divided by the scale of the series.
+    Whole(i64),
+    /// A value that is no such quotient, as it is.
+    Real(f64),
+}
+
+impl Cell {
+    /// The cell of a finite value; there is no minus zero.
+    pub(crate) fn of(value: f64, scale: f64) -> Self {
+        let whole = (value * scale).round();
+        if whole.abs() < EXACT && whole / scale == value {
+            Cell::Whole(whole as i64)
+        } else {
+            Cell::Real(value)
+        }
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Owned(match *self {
+            Cell::Whole(whole) => Value::Integer(whole),
+            Cell::Real(real) => Value::Real(real),
+        }))
+    }
+}
+
+/// One row of `frames` in the making, with the position that each cell's sample has in the batch.
+struct Row {
+    bundle: i64,
+    cells: [Option<Cell>; WIDTH],
+    samples: [usize; WIDTH],
+}
+
+/// Puts the rows of one batch into the file.
+pub(crate) struct Insert<'a> {
+    db: &'a Connection,
+    places: &'a mut Places,
+    /// For each bundle met: minutes before this second are rolled up, and the minute last marked as stale.
+    rolled: HashMap<i64, (i64, Option<i64>)>,
+    /// The rows of one frame.
+    rows: Vec<Row>,
+    /// Rows that can't be stored, by their position in the batch.
+    rejected: Vec<(usize, String)>,
+}
+
+impl<'a> Insert<'a> {
+    /// Inserts all rows but those that can't be stored; returns these. Rows that are there already, from
+    /// an earlier try, change nothing.
+    pub(crate) fn batch(
+        db: &'a Connection,
+        places: &'a mut Places,
+        batch: &Batch<'_>,
+    ) -> rusqlite::Result<Vec<(usize, String)>> {
+        let (rolled, rows, rejected) = Default::default();
+        let mut insert = Insert { db, places, rolled, rows, rejected };
+        let mut first = 0;
+        for item in batch.items() {
+            match item {
+                Item::Frame(frame) => insert.frame(frame, first)?,
+                Item::Event(event) => insert.event(event, first)?,
+            }
+            first += item.rows();
+        }
+        Ok(insert.rejected)
+    }
+
+    fn frame(&mut self, frame: &Frame, first: usize) -> rusqlite::Result<()> {
+        self.rows.clear();
+        let places = self.places.of(self.db, frame.schema())?;
+        for (sample, position) in frame.samples().iter().zip(first..) {
+            let Some(&Place { bundle, position: column, scale }) =
+                places.get(usize::from(sample.series))
+            else {
+                continue;
+            };
+            let row = match self.rows.iter().position(|row| row.bundle == bundle) {
+                Some(known) => known,
+                None => {
+                    self.rows.push(Row { bundle, cells: [None; WIDTH], samples: [0; WIDTH] });
+                    self.rows.len() - 1
+                }
+            };
+            let row = &mut self.rows[row];
+            let cell = Cell::of(sample.value, scale);
+            match row.cells[column] {
+                Some(other) if other != cell => self.rejected.push((position, another_value())),
+                _ => {
+                    row.cells[column] = Some(cell);
+                    row.samples[column] = position;
+                }
+            }
+        }
+        let (sec, us) = (frame.at().unix_seconds(), frame.at().subsec_micros());
+        for row in std::mem::take(&mut self.rows) {
+            self.row(sec, us, &row)?;
+            self.mark(row.bundle, sec)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<()> {
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO frames (bundle_id, sec, us, v0, v1, v2, v3, v4, v5, v6, v7)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        )?;
+        let [v0, v1, v2, v3, v4, v5, v6, v7] = &row.cells;
+        let added = add.execute(params![row.bundle, sec, us, v0, v1, v2, v3, v4, v5, v6, v7])?;
+        if added == 0 { self.complete(sec, us, row) } else { Ok(()) }
+    }
+
+    /// Adds to a row that is there what it lacks. What it has otherwise stays, and is rejected.
+    fn complete(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<()> {
+        for (column, cell) in row.cells.iter().enumerate() {
+            let Some(cell) = cell else { continue };
+            let key = params![row.bundle, sec, us];
+            let stored = format!(
+                "SELECT v{column} FROM frames WHERE bundle_id = ?1 AND sec = ?2 AND us = ?3"
+            );
+            let stored = self.db.prepare_cached(&stored)?.query_row(key, |row| {
+                Ok(match row.get_ref(0)? {
+                    ValueRef::Integer(whole) => Some(Cell::Whole(whole)),
+                    ValueRef::Real(real) => Some(Cell::Real(real)),
+                    _ => None,
+                })
+            })?;
+            match stored {
+                None => {
+                    let set = format!(
+                        "UPDATE frames SET v{column} = ?4
+                         WHERE bundle_id = ?1 AND sec = ?2 AND us = ?3"
+                    );
+                    let mut set = self.db.prepare_cached(&set)?;
+                    set.execute(params![row.bundle, sec, us, cell])?;
+                }
+                Some(stored) if stored == *cell => {}
+                Some(_) => self.rejected.push((row.samples[column], another_value())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the minute rolled up again if it was already.
+    fn mark(&mut self, bundle: i64, sec: i64) -> rusqlite::Result<()> {
+        let (rolled_to, marked) = match self.rolled.entry(bundle) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let mut find =
+                    self.db.prepare_cached("SELECT rolled_to FROM bundles WHERE id = ?1")?;
+                let rolled_to = find.query_row([bundle], |row| row.get(0)).optional()?;
+                new.insert((rolled_to.unwrap_or(0), None))
+            }
+        };
+        let minute = sec.div_euclid(MINUTE) * MINUTE;
+        if sec < *rolled_to && *marked != Some(minute) {
+            let mut mark = self.db.prepare_cached(
+                "INSERT INTO stale (bundle_id, start) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )?;
+            mark.execute([bundle, minute])?;
+            *marked = Some(minute);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, position: usize) -> rusqlite::Result<()> {
+        if !event.value.is_finite() {
+            // It would be stored as NULL, which the table ignores without a word.
+            self.rejected.push((position, format!("{} can't be stored", event.value)));
+            return Ok(());
+        }
+        let mut add = self.db.prepare_cached(
+            "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let (sec, us) = (event.at.unix_seconds(), event.at.subsec_micros());
+        let (wan, source): (&str, &str) = (&event.wan, &event.source);
+        let labels = event.label_text().unwrap_or_default();
+        add.execute(params![sec, us, wan, event.metric.name, source, event.value, labels])?;
+        Ok(())
+    }
+}
+
+fn another_value() -> String {
+    "the series has another value at this microsecond".to_owned()
+}
