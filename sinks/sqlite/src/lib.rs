@@ -35,6 +35,8 @@
 //! This crate does not aggregate: every row is a raw one.
 
 mod beside;
+#[cfg_attr(not(test), expect(dead_code, reason = "rows are not sealed yet"))]
+mod chunk;
 mod config;
 mod database;
 mod fault;
