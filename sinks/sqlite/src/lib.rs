@@ -37,6 +37,7 @@
 mod beside;
 mod bundle;
 mod cell;
+mod chunk;
 mod config;
 mod database;
 mod fault;

@@ -12,37 +12,48 @@ const PROBATION: i64 = 3600;
 /// The time that is believed, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Horizon {
-    believed: Option<i64>,
-    /// A leap that is watched: its first and its newest second.
-    leap: Option<(i64, i64)>,
+    /// What was believed last; `None` before the first rows of a new file.
+    now: Option<i64>,
+    /// Up to there time may come back at once after it went back.
+    reached: i64,
+    /// Rows that are not where time was expected: their first and their newest second.
+    elsewhere: Option<(i64, i64)>,
 }
 
 impl Horizon {
     /// Goes on from what was believed before; `None` for a file without a past.
     pub(super) fn new(believed: Option<i64>) -> Self {
-        Horizon { believed, leap: None }
+        Horizon { now: believed, reached: believed.unwrap_or(i64::MIN), elsewhere: None }
     }
 
     /// The time that is believed after rows of this second were written.
     pub(super) fn advance(&mut self, newest: i64) -> i64 {
-        let believed = match self.believed {
-            Some(believed) if newest > believed + STEP => {
-                let first = match self.leap {
-                    Some((first, last)) if (last - STEP..=last + STEP).contains(&newest) => {
-                        first.min(newest)
-                    }
-                    _ => newest,
-                };
-                self.leap = Some((first, newest));
-                if newest < first + PROBATION {
-                    return believed;
-                }
-                newest
-            }
+        let Some(now) = self.now else {
+            self.reached = newest;
+            return *self.now.insert(newest);
+        };
+        let is_ahead = newest > self.reached.saturating_add(STEP);
+        let is_behind = newest < self.reached.saturating_sub(STEP);
+        if !is_ahead && !is_behind {
+            self.reached = self.reached.max(newest);
+            self.elsewhere = None;
+        } else if self.lasts(newest) {
+            self.reached = newest;
+            self.elsewhere = None;
+        } else if is_ahead {
+            return now;
+        }
+        *self.now.insert(newest)
+    }
+
+    /// Whether the rows have been where they are now for long enough.
+    fn lasts(&mut self, newest: i64) -> bool {
+        let first = match self.elsewhere {
+            Some((first, last)) if newest.abs_diff(last) <= STEP as u64 => first.min(newest),
             _ => newest,
         };
-        self.leap = None;
-        *self.believed.insert(believed)
+        self.elsewhere = Some((first, newest));
+        newest >= first.saturating_add(PROBATION)
     }
 }
 
@@ -70,6 +81,24 @@ mod tests {
             assert_eq!(horizon.advance(leap + second), NOW);
         }
         assert_eq!(horizon.advance(leap + 3600), leap + 3600);
+    }
+
+    #[test]
+    fn rows_that_come_late_hold_nothing_up() {
+        let mut horizon = Horizon::new(Some(NOW));
+        let late = NOW - 30 * 86_400;
+        assert_eq!(horizon.advance(late), late);
+        assert_eq!(horizon.advance(NOW + 1), NOW + 1);
+    }
+
+    #[test]
+    fn a_time_that_was_wrong_is_forgotten() {
+        let ahead = NOW + 365 * 86_400;
+        let mut horizon = Horizon::new(Some(ahead));
+        for second in (0..=3600).step_by(60) {
+            assert_eq!(horizon.advance(NOW + second), NOW + second);
+        }
+        assert_eq!(horizon.advance(ahead), NOW + 3600);
     }
 
     #[test]

@@ -25,8 +25,6 @@ use expire::Ages;
 use horizon::Horizon;
 use lock::Lock;
 
-pub(crate) use rollup::parse_states;
-
 /// How long a slice takes before it leaves the rest to the next one. One step more may begin just before.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -68,8 +66,8 @@ pub(crate) struct Maintenance {
     next_try: Deadline,
     horizon: Option<Horizon>,
     bundles: Bundles,
-    /// The second from which on there may be something to do.
-    next_look: i64,
+    /// The second of the rows when there was nothing left to do.
+    done_at: Option<i64>,
     /// The believed time that is in the file.
     remembered: Option<i64>,
     /// The last slice failed, which was said.
@@ -90,7 +88,7 @@ impl Maintenance {
             next_try: Deadline::after(Duration::ZERO),
             horizon: None,
             bundles: Bundles::default(),
-            next_look: i64::MIN,
+            done_at: None,
             remembered: None,
             failing: false,
             long_log: false,
@@ -103,7 +101,7 @@ impl Maintenance {
         self.next_try = Deadline::after(Duration::ZERO);
         self.horizon = None;
         self.bundles = Bundles::default();
-        self.next_look = i64::MIN;
+        self.done_at = None;
         self.remembered = None;
     }
 
@@ -156,8 +154,7 @@ impl Maintenance {
             none => none.insert(Horizon::new(believed(db)?)),
         };
         let now = horizon.advance(newest);
-        let looked = (self.next_look - LOOK_EVERY..self.next_look).contains(&newest);
-        if looked {
+        if self.done_at.is_some_and(|then| (then..then + LOOK_EVERY).contains(&newest)) {
             return Ok(());
         }
         let until = deadline.min(Deadline::after(SLICE));
@@ -176,10 +173,7 @@ impl Maintenance {
             slice.commit()?;
             self.remembered = Some(now);
         }
-        self.next_look = match work {
-            Work::Left => i64::MIN,
-            Work::AllDone => newest + LOOK_EVERY,
-        };
+        self.done_at = (work == Work::AllDone).then_some(newest);
         self.watch_log(db);
         Ok(())
     }
@@ -194,7 +188,7 @@ impl Maintenance {
     ) -> rusqlite::Result<Work> {
         // An interval is over when the rows say so, whether their time is believed or not.
         if rollup::work(db, &mut self.bundles, newest, until)? == Work::Left
-            || seal::work(db, &mut self.bundles, now - self.hot, false, until)? == Work::Left
+            || seal::work(db, &mut self.bundles, now - self.hot, self.hot / 4, until)? == Work::Left
             || expire::work(db, &self.ages, now, until)? == Work::Left
             || self.within_budget(db, newest, until)? == Work::Left
             || return_pages(db, SPARE_PAGES)? == Work::Left
@@ -225,7 +219,7 @@ impl Maintenance {
             // The newest hour stays as it is, whatever the budget.
             let before = oldest.map(|oldest| oldest + EARLIER).filter(|sec| *sec < newest - 3600);
             if let Some(before) = before {
-                seal::work(db, &mut self.bundles, before, true, until)?;
+                seal::work(db, &mut self.bundles, before, 0, until)?;
                 return Ok(Work::Left);
             }
         }

@@ -33,7 +33,6 @@ pub(super) fn work(
     now: i64,
     until: Deadline,
 ) -> rusqlite::Result<Work> {
-    turn_back(db, now)?;
     while let Some((bundle, start)) = stale(db, now)? {
         if until.is_over() {
             return Ok(Work::Left);
@@ -51,14 +50,6 @@ pub(super) fn work(
         }
     }
     Ok(Work::AllDone)
-}
-
-/// Bundles that are rolled up to a time that has not come: the clock was ahead. What they record from
-/// now on is not late.
-fn turn_back(db: &Connection, now: i64) -> rusqlite::Result<()> {
-    let back_to = floor(now, MINUTE) - MINUTE;
-    let mut set = db.prepare_cached("UPDATE bundles SET rolled_to = ?1 WHERE rolled_to > ?2")?;
-    set.execute([back_to, now + MINUTE]).map(drop)
 }
 
 fn stale(db: &Connection, now: i64) -> rusqlite::Result<Option<(i64, i64)>> {

@@ -11,21 +11,19 @@ use crate::places::WIDTH;
 /// The most rows of a chunk: seven minutes at 20 Hz. More would compress no better, and take longer.
 pub(crate) const MOST: usize = 8192;
 
-/// How long the rows of a bundle that has few wait for more, beyond the hot window, in seconds.
-const PATIENCE: i64 = 6 * 3600;
-
-/// Seals what is older than `before`; with `all`, also what would otherwise wait for more rows.
+/// Seals what is older than `before`. Rows that are too few for a chunk wait for more, `patience` seconds
+/// at most.
 pub(super) fn work(
     db: &Connection,
     bundles: &mut Bundles,
     before: i64,
-    all: bool,
+    patience: i64,
     until: Deadline,
 ) -> rusqlite::Result<Work> {
     let mut read = db.prepare_cached("SELECT id FROM bundles")?;
     let ids: Vec<i64> = read.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for bundle in ids {
-        while step(db, bundles, bundle, before, all)? {
+        while step(db, bundles, bundle, before, patience)? {
             if until.is_over() {
                 return Ok(Work::Left);
             }
@@ -40,7 +38,7 @@ fn step(
     bundles: &mut Bundles,
     bundle: i64,
     before: i64,
-    all: bool,
+    patience: i64,
 ) -> rusqlite::Result<bool> {
     let Some(oldest) = oldest(db, bundle)?.filter(|oldest| *oldest < before) else {
         return Ok(false);
@@ -63,8 +61,7 @@ fn step(
     };
     let enough = covering.is_some()
         || next.is_some()
-        || all
-        || oldest < before - PATIENCE
+        || oldest < before - patience
         || is_full(db, bundle, before)?;
     if !enough {
         return Ok(false);
