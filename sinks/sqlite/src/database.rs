@@ -15,10 +15,10 @@ use wanctl_sink::{Deadline, FaultClass, SinkError};
 use crate::fault::failed;
 
 /// "wanc" in ASCII, in the header of each file that is ours.
-const APPLICATION_ID: i32 = 0x7761_6e63;
+pub(crate) const APPLICATION_ID: i32 = 0x7761_6e63;
 
 /// The version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 2;
+pub(crate) const SCHEMA_VERSION: i32 = 2;
 
 /// How long one call waits for another process at most, so that a long deadline doesn't hide a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(1);

@@ -60,6 +60,6 @@ mod writer;
 pub use compact::{CompactError, Compacted, compact};
 pub use config::{Retention, SqliteConfig};
 pub use history::{
-    Granularity, History, HistoryError, Order, Query, Record, Rolled, Rows, SeriesName,
-    SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
+    Granularity, History, HistoryError, Order, Query, Record, Records, Rolled, Rows, SeriesInfo,
+    SeriesName, SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
 };
