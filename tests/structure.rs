@@ -21,7 +21,8 @@ fn sink_folders() -> Vec<String> {
     let entries = fs::read_dir(root().join("sinks")).unwrap().map(|entry| entry.unwrap());
     let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
     let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| !["core", "http"].contains(&&**name)).collect();
+    let mut names: Vec<String> =
+        names.filter(|name| !["core", "http"].contains(&&**name)).collect();
     names.sort();
     names
 }

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::accept::{Accept, Filled, Flag, Num, Port, Text, number, whole};
-use super::{Listen, Shape};
 use super::section::Section;
+use super::{Listen, Shape};
 use crate::units::Number;
 
 /// Reads `lock_file`, `lock_timeout` and `logging`; returns the lock file.

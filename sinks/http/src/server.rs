@@ -298,3 +298,90 @@ impl Connection {
         self.stage = Stage::Writing(answer, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::thread;
+
+    use super::*;
+
+    /// Serves until the lifeline is dropped: `/slow` waits in the queue that is given, all else is
+    /// answered at once.
+    fn start() -> (SocketAddr, Receiver<Reply>, Lifeline) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (service, lifeline) = Service::new(listener).unwrap();
+        let (slow, waiting) = mpsc::channel();
+        thread::spawn(move || {
+            service.run(|request, reply| match request.path {
+                "/slow" => slow.send(reply).unwrap(),
+                _ => reply.send(Response::text(Status::Ok, "fast")),
+            });
+        });
+        (address, waiting, lifeline)
+    }
+
+    fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // Far beyond anything that should happen here.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
+        stream
+    }
+
+    fn answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn answers_that_take_time_delay_no_others() {
+        let (address, waiting, _lifeline) = start();
+        let slow: Vec<TcpStream> = (0..CONNECTIONS - 1).map(|_| ask(address, "/slow")).collect();
+        let replies: Vec<Reply> = waiting.iter().take(slow.len()).collect();
+        for _ in 0..3 {
+            assert!(answer(ask(address, "/fast")).ends_with("\r\n\r\nfast"));
+        }
+        for (number, reply) in replies.into_iter().enumerate() {
+            reply.send(Response::text(Status::Ok, &number.to_string()));
+        }
+        let mut bodies: Vec<String> = slow.into_iter().map(answer).collect();
+        assert!(bodies.iter().all(|text| text.starts_with("HTTP/1.1 200 OK\r\n")), "{bodies:?}");
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!(bodies.len(), CONNECTIONS - 1, "each got its own");
+    }
+
+    #[test]
+    fn a_reply_that_is_lost_is_an_internal_error() {
+        let (address, waiting, _lifeline) = start();
+        let stream = ask(address, "/slow");
+        drop(waiting.recv().unwrap());
+        assert!(answer(stream).starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+    }
+
+    #[test]
+    fn an_answer_for_a_client_that_is_gone_is_nobodys() {
+        let (address, waiting, _lifeline) = start();
+        let gone = ask(address, "/slow");
+        let reply = waiting.recv().unwrap();
+        drop(gone);
+        assert!(answer(ask(address, "/fast")).ends_with("fast"));
+        reply.send(Response::text(Status::Ok, "late"));
+        assert!(answer(ask(address, "/fast")).ends_with("fast"));
+    }
+
+    #[test]
+    fn the_lifeline_ends_connections_and_replies_alike() {
+        let (address, waiting, lifeline) = start();
+        let stream = ask(address, "/slow");
+        let reply = waiting.recv().unwrap();
+        drop(lifeline);
+        assert_eq!(answer(stream), "");
+        reply.send(Response::text(Status::Ok, "late"));
+        // The service has returned, and dropped what held the other end of this.
+        assert!(waiting.recv().is_err());
+    }
+}
