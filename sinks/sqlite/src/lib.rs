@@ -35,14 +35,18 @@
 //! This crate does not aggregate: every row is a raw one.
 
 mod beside;
+mod bundle;
+mod cell;
+mod chunk;
 mod config;
 mod database;
 mod fault;
+mod frames;
 mod history;
 mod insert;
+mod maintenance;
 mod places;
 mod quarantine;
-mod retention;
 mod writer;
 
 pub use config::SqliteConfig;

@@ -6,8 +6,8 @@
 #![cfg(test)]
 
 mod delivery;
+mod maintenance;
 mod recovery;
-mod retention;
 mod sharing;
 mod statistics;
 mod support;
