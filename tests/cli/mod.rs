@@ -5,6 +5,7 @@
 mod check;
 mod disk;
 mod history;
+mod http;
 mod locker;
 mod privilege;
 mod prometheus;
