@@ -242,9 +242,9 @@ fn events_say_what_changed_and_why() {
     check(
         "--events",
         expect![[r#"
-        2026-01-25 20:14:06.000  cable    state download RED → GREEN  RTT is back
-        2026-01-25 20:14:05.000  cable    state download RED          spike, "high"
-    "#]],
+            2026-01-25 20:14:06.000  cable    state download RED → GREEN  RTT is back
+            2026-01-25 20:14:05.000  cable    state download GREEN → RED  spike, "high"
+        "#]],
     );
     // What the state was before is found though that event is not shown.
     check(
