@@ -39,6 +39,7 @@ mod config;
 mod database;
 mod fault;
 mod history;
+mod import;
 mod insert;
 mod places;
 mod quarantine;
@@ -50,3 +51,4 @@ pub use history::{
     Granularity, History, HistoryError, Order, Query, Record, Rolled, Rows, SeriesName,
     SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
 };
+pub use import::{Import, ImportError, ImportReport};
