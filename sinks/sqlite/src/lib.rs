@@ -51,6 +51,7 @@ mod database;
 mod fault;
 mod frames;
 mod history;
+mod import;
 mod insert;
 mod maintenance;
 mod places;
@@ -63,3 +64,4 @@ pub use history::{
     Granularity, History, HistoryError, Order, Query, Record, Records, Rolled, Rows, SeriesInfo,
     SeriesName, SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
 };
+pub use import::{Import, ImportError, ImportReport};

@@ -5,8 +5,12 @@
 //! takes no more memory than a minute.
 
 mod events;
+mod export;
 mod file;
 mod follow;
+mod import;
+mod interrupt;
+mod meter;
 mod names;
 mod plot;
 mod progress;
@@ -47,12 +51,23 @@ Examples:
   wanctl history --last 1w --tier 5m --csv > week.csv"
 )]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
     #[command(flatten)]
     file: file::Location,
     #[command(flatten)]
     selection: selection::Selection,
     #[command(flatten)]
     output: Output,
+}
+
+/// What else can be done with history.
+#[derive(Debug, clap::Subcommand)]
+enum Task {
+    /// Read a database of the original into the history.
+    Import(import::Arguments),
+    /// Write rows to a file for other programs: CSV, JSON lines or Parquet.
+    Export(export::Arguments),
 }
 
 /// How the rows are shown.
@@ -89,6 +104,11 @@ struct Output {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match &arguments.task {
+        Some(Task::Import(arguments)) => return import::run(arguments, out),
+        Some(Task::Export(arguments)) => return export::run(arguments, out),
+        None => {}
+    }
     let path = arguments.file.path()?;
     let names = Names::new();
     let now = Clock::start().stamp().unix_seconds();
