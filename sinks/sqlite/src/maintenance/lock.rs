@@ -10,7 +10,7 @@ use std::{fs, io};
 use crate::database::{identity, with_suffix};
 
 /// The right to maintain a file, for as long as this lives.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     // Held, not used.
     _file: File,
@@ -22,7 +22,7 @@ impl Lock {
     /// # Errors
     ///
     /// The folder can't be written to.
-    pub(super) fn take(history: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn take(history: &Path) -> io::Result<Option<Self>> {
         let path = with_suffix(history, "-maintenance");
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(&path)?;

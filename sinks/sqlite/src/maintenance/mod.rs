@@ -23,7 +23,7 @@ use crate::database::{begin, with_suffix};
 use crate::fault::class;
 use expire::Ages;
 use horizon::Horizon;
-use lock::Lock;
+pub(crate) use lock::Lock;
 
 /// How long a slice takes before it leaves the rest to the next one. One step more may begin just before.
 const SLICE: Duration = Duration::from_millis(20);
@@ -243,6 +243,26 @@ impl Maintenance {
         }
         self.long_log = is_long;
     }
+}
+
+/// One slice of making a file small, by whoever has its lock; says whether there is more to do. What is
+/// older than `hot` seconds before the time that maintenance has reached is sealed, however little it is.
+pub(crate) fn compact_step(
+    db: &Connection,
+    bundles: &mut Bundles,
+    hot: i64,
+) -> rusqlite::Result<bool> {
+    let until = Deadline::after(10 * SLICE);
+    let slice = begin(db, Deadline::after(TAKE_OVER))?;
+    let newest =
+        "SELECT max((SELECT max(sec) FROM frames WHERE bundle_id = b.id)) FROM bundles AS b";
+    let newest: Option<i64> = slice.query_row(newest, [], |row| row.get(0))?;
+    let now = believed(&slice)?.or(newest).unwrap_or(0);
+    let left = rollup::work(&slice, bundles, newest.unwrap_or(0), until)? == Work::Left
+        || seal::work(&slice, bundles, now - hot, 0, until)? == Work::Left
+        || return_pages(&slice, 0)? == Work::Left;
+    slice.commit()?;
+    Ok(left)
 }
 
 /// How much more than the hot window is sealed at once where bytes are scarce, in seconds.

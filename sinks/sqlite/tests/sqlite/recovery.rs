@@ -142,7 +142,24 @@ fn a_later_schema_version_is_refused() {
     folder.connect().pragma_update(None, "user_version", 3).unwrap();
     let error = folder.try_open().err().unwrap();
     assert_eq!(error.class, FaultClass::Config);
-    assert!(error.to_string().ends_with("has schema version 3; accepted: 2"), "{error}");
+    assert!(error.to_string().contains("has schema version 3; accepted: 2 "), "{error}");
+}
+
+#[test]
+fn a_history_of_the_original_is_not_touched_and_told_how_to_be_read_in() {
+    let folder = Folder::new();
+    folder
+        .connect()
+        .execute_batch(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp INTEGER, wan_name TEXT,
+             metric_name TEXT, value REAL, labels TEXT, granularity TEXT)",
+        )
+        .unwrap();
+    let before = fs::read(folder.path()).unwrap();
+    let error = folder.try_open().err().unwrap();
+    assert_eq!(error.class, FaultClass::Config);
+    assert!(error.to_string().contains("wanctl history import"), "{error}");
+    assert_eq!(fs::read(folder.path()).unwrap(), before);
 }
 
 #[test]
