@@ -156,7 +156,7 @@ fn an_interrupted_import_says_so_and_goes_on_later() {
 
 #[test]
 fn an_import_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    let old = Old::with(20_000);
+    let old = Old::with(8_000);
     let mut kills = 0;
     loop {
         let mut running = old.start();

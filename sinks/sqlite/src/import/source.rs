@@ -182,9 +182,11 @@ impl Source {
         self.number(count, [until])
     }
 
-    /// How many rows there are at all.
-    pub(super) fn count_all(&self) -> Result<u64, ImportError> {
-        self.number("SELECT count(*) FROM metrics", [])
+    /// How many rows have no time, or one before 1970; they are never read.
+    pub(super) fn count_timeless(&self) -> Result<u64, ImportError> {
+        let count = "SELECT count(*) FROM metrics
+             WHERE typeof(timestamp) <> 'integer' OR timestamp < 0";
+        self.number(count, [])
     }
 
     /// The second of the oldest row of a granularity, if it has any.

@@ -113,13 +113,13 @@ impl Target {
             Ok(report)
         };
         done().map_err(|error| {
-            let doing = format!("can't write to {}", path.display());
+            let doing = format!("can't import into {}", path.display());
             ImportError::Target { source: failed(&doing, error) }
         })
     }
 
     fn failed(&self, error: rusqlite::Error) -> ImportError {
-        let doing = format!("can't write to {}", self.path.display());
+        let doing = format!("can't import into {}", self.path.display());
         ImportError::Target { source: failed(&doing, error) }
     }
 }

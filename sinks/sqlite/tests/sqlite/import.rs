@@ -3,11 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
 
 use rusqlite::{Connection, params};
-use wanctl_sink_sqlite::{Granularity, History, Import, ImportError, ImportReport, Query, Tiers};
+use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
+use wanctl_sink_sqlite::{
+    Granularity, History, Import, ImportError, ImportReport, Query, SqliteConfig, Tiers,
+};
 
-use super::support::{START, event, rtt, schema, second, write};
+use super::support::{SNAPSHOT, START, event, rtt, schema, second, soon};
 
 /// Long after every row.
 const LATER: i64 = START + 1_000_000_000;
@@ -127,7 +132,14 @@ fn realistic(rows: usize) -> Old {
             }
         }
     }
-    old.add((START, "spectrum", "wanctl_config_snapshot", START as f64, Some(SNAPSHOT), "raw"));
+    old.add((
+        START,
+        "spectrum",
+        "wanctl_config_snapshot",
+        START as f64,
+        Some(CONFIGURATION),
+        "raw",
+    ));
     let (mut count, mut cycle) = (0, 0);
     while count < rows {
         let (at, tick) = (START + cycle / 20, cycle as f64);
@@ -165,7 +177,7 @@ fn realistic(rows: usize) -> Old {
     old
 }
 
-const SNAPSHOT: &str = r#"{"trigger": "startup", "autorate": {"baseline_rtt_initial": 25, "target_bloat_ms": 15.5}, "steering": null}"#;
+const CONFIGURATION: &str = r#"{"trigger": "startup", "autorate": {"baseline_rtt_initial": 25, "target_bloat_ms": 15.5}, "steering": null}"#;
 
 /// `WANCTL_IMPORT_ROWS` is for a larger one.
 fn size() -> usize {
@@ -243,7 +255,7 @@ fn transitions_and_snapshots_are_events_with_their_labels() {
         (START, "wan1", "wanctl_state", 2.0, reason, "raw"),
         (START, "wan1", "wanctl_state", 2.0, reason, "raw"),
         (START, "wan1", "wanctl_steering_transition", 1.0, steering, "raw"),
-        (START, "wan1", "wanctl_config_snapshot", START as f64, Some(SNAPSHOT), "raw"),
+        (START, "wan1", "wanctl_config_snapshot", START as f64, Some(CONFIGURATION), "raw"),
     ]);
     let report = old.run();
     assert_eq!((report.raw, report.events), (2, 4));
@@ -421,21 +433,28 @@ fn a_dry_run_tells_the_same_and_writes_nothing() {
 #[test]
 fn an_import_joins_a_file_that_is_written_meanwhile() {
     let old = realistic(60_000);
-    let settings = format!("{{ path: {}, retention_days: 365 }}", old.path("new.db").display());
-    let settings = wanctl_sink::Settings::from_yaml(&settings).unwrap();
-    let config: wanctl_sink_sqlite::SqliteConfig = settings.parse().unwrap();
-    let context = wanctl_sink::OpenContext::new("history", super::support::soon());
-    let mut writer = wanctl_sink::SinkConfig::open(&config, &context).unwrap();
+    let config = SqliteConfig { path: old.path("new.db"), ..SqliteConfig::default() };
+    let mut writer = config.open(&OpenContext::new("history", soon())).unwrap();
     let schema = schema("wan1");
-    let mut written = 0;
-    let report = old.import().run(|_| {
-        let item = rtt(&schema, second(written), 23.4);
-        write(writer.as_mut(), &[item, event(second(written), &super::support::SNAPSHOT, 1.0)]);
-        written += 1;
-        true
+    let (done, written) = (AtomicBool::new(false), AtomicI64::new(0));
+    let report = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let at = second(written.load(Ordering::Relaxed));
+                let items = [rtt(&schema, at, 23.4), event(at, &SNAPSHOT, 1.0)];
+                // While the importer commits, a writer may have to try again.
+                if matches!(writer.write(&Batch::new(&items), soon()), Written::All) {
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let report = old.import().run(|_| true);
+        done.store(true, Ordering::Relaxed);
+        report.unwrap()
     });
-    assert_eq!(report.unwrap().already, 0);
-    assert!(written >= 3);
+    assert_eq!((report.imported(), report.already), (report.read, 0));
+    let written = written.into_inner();
+    assert!(written > 3, "{written} writes");
     assert_eq!(old.differences(), 2 * written);
 }
 
