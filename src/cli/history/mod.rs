@@ -4,6 +4,7 @@
 //! the file is laid out: everything is asked of [`History`], and rows come one after the other, so a week
 //! takes no more memory than a minute.
 
+mod compact;
 mod events;
 mod file;
 mod follow;
@@ -12,14 +13,17 @@ mod plot;
 mod progress;
 mod rows;
 mod selection;
+mod stats;
 mod summary;
 mod table;
 mod time;
+mod verify;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use clap::Subcommand;
 use wanctl_sink_sqlite::{History, HistoryError, Query, Rows};
 
 use self::names::Names;
@@ -47,12 +51,25 @@ Examples:
   wanctl history --last 1w --tier 5m --csv > week.csv"
 )]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     file: file::Location,
     #[command(flatten)]
     selection: selection::Selection,
     #[command(flatten)]
     output: Output,
+}
+
+/// What else can be done with a history file.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What a file holds, and what it costs.
+    Stats(stats::Arguments),
+    /// Look for damage.
+    Verify(verify::Arguments),
+    /// Seal and roll up all that is old enough, at once.
+    Compact(compact::Arguments),
 }
 
 /// How the rows are shown.
@@ -89,6 +106,15 @@ struct Output {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        Some(Command::Stats(arguments)) => stats::run(arguments, out),
+        Some(Command::Verify(arguments)) => verify::run(arguments, out),
+        Some(Command::Compact(arguments)) => compact::run(arguments, out),
+        None => show(arguments, out),
+    }
+}
+
+fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let path = arguments.file.path()?;
     let names = Names::new();
     let now = Clock::start().stamp().unix_seconds();
@@ -103,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let history = History::open(path).map_err(refused)?;
     // A terminal shows few rows at a time; a file or a program gets every one.
     let out = &mut BufWriter::with_capacity(1 << 16, out);
-    let found = show(&history, &query, &arguments.output, &names, out)?;
+    let found = write(&history, &query, &arguments.output, &names, out)?;
     out.flush()?;
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
@@ -129,7 +155,7 @@ impl Output {
 }
 
 /// Shows what there is, and returns whether there was anything.
-fn show(
+fn write(
     history: &History,
     query: &Query,
     output: &Output,
