@@ -7,6 +7,7 @@
 
 mod delivery;
 mod maintenance;
+mod reading;
 mod recovery;
 mod sharing;
 mod statistics;
