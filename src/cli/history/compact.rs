@@ -8,7 +8,7 @@ use wanctl_sink_sqlite::{Compacted, compact};
 
 use super::file::Location;
 use super::progress::Progress;
-use super::stats::bytes;
+use crate::sink::format_bytes;
 use crate::units;
 
 /// Arguments of `wanctl history compact`.
@@ -30,11 +30,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         let mut progress = Progress::new();
         compact(&path, arguments.hot, &mut |so_far: Compacted| {
             let left = so_far.hot_frames;
-            progress.say(&format!("{left} cycles not sealed, {}", bytes(so_far.bytes)));
+            progress.say(&format!("{left} cycles not sealed, {}", format_bytes(so_far.bytes)));
             true
         })?
     };
-    let (before, after) = (bytes(done.bytes_before), bytes(done.bytes));
+    let (before, after) = (format_bytes(done.bytes_before), format_bytes(done.bytes));
     writeln!(out, "{}: {before} before, {after} now", path.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,12 @@
 
 mod compact;
 mod events;
+mod export;
 mod file;
 mod follow;
+mod import;
+mod interrupt;
+mod meter;
 mod names;
 mod plot;
 mod progress;
@@ -52,7 +56,7 @@ Examples:
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    task: Option<Task>,
     #[command(flatten)]
     file: file::Location,
     #[command(flatten)]
@@ -61,9 +65,13 @@ pub(crate) struct Arguments {
     output: Output,
 }
 
-/// What else can be done with a history file.
+/// What else can be done with history.
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Task {
+    /// Read a database of the original into the history.
+    Import(import::Arguments),
+    /// Write rows to a file for other programs: CSV, JSON lines or Parquet.
+    Export(export::Arguments),
     /// What a file holds, and what it costs.
     Stats(stats::Arguments),
     /// Look for damage.
@@ -106,10 +114,12 @@ struct Output {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    match &arguments.command {
-        Some(Command::Stats(arguments)) => stats::run(arguments, out),
-        Some(Command::Verify(arguments)) => verify::run(arguments, out),
-        Some(Command::Compact(arguments)) => compact::run(arguments, out),
+    match &arguments.task {
+        Some(Task::Import(arguments)) => import::run(arguments, out),
+        Some(Task::Export(arguments)) => export::run(arguments, out),
+        Some(Task::Stats(arguments)) => stats::run(arguments, out),
+        Some(Task::Verify(arguments)) => verify::run(arguments, out),
+        Some(Task::Compact(arguments)) => compact::run(arguments, out),
         None => show(arguments, out),
     }
 }
