@@ -7,15 +7,17 @@ use std::time::Duration;
 use wanctl_sink_sqlite::{Compacted, compact};
 
 use super::file::Location;
+use super::interrupt::Interrupt;
 use super::progress::Progress;
-use crate::sink::format_bytes;
+use super::stats::bytes;
 use crate::units;
 
 /// Arguments of `wanctl history compact`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Nothing is removed. A daemon does the same bit by bit while it records; this is for a file that was
-imported or copied, and needs one that no daemon records to. It may be interrupted at any time.")]
+imported or copied, and needs one that no daemon records to. It may be interrupted
+at any time, and goes on from there the next time.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: Location,
@@ -26,15 +28,16 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let path = arguments.file.path()?;
+    let interrupt = Interrupt::watch()?;
     let done = {
         let mut progress = Progress::new();
         compact(&path, arguments.hot, &mut |so_far: Compacted| {
             let left = so_far.hot_frames;
-            progress.say(&format!("{left} cycles not sealed, {}", format_bytes(so_far.bytes)));
-            true
+            progress.say(&format!("{left} cycles not sealed, {}", bytes(so_far.bytes)));
+            !interrupt.came()
         })?
     };
-    let (before, after) = (format_bytes(done.bytes_before), format_bytes(done.bytes));
+    let (before, after) = (bytes(done.bytes_before), bytes(done.bytes));
     writeln!(out, "{}: {before} before, {after} now", path.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if interrupt.came() { Interrupt::exit_code() } else { ExitCode::SUCCESS })
 }

@@ -14,7 +14,6 @@ use super::summary::lasting;
 use super::{refused, time};
 use crate::cli::write_json;
 use crate::daemon::Clock;
-use crate::sink::format_bytes;
 
 /// Arguments of `wanctl history stats`.
 #[derive(Debug, clap::Args)]
@@ -44,14 +43,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
 fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
-        "{}: {}, of it {} free for new rows, and {} of write-ahead log",
+        "{}: {} ({} of it free for new rows), and {} of write-ahead log",
         path.display(),
-        format_bytes(stats.file_bytes),
-        format_bytes(stats.free_bytes),
-        format_bytes(stats.log_bytes)
+        bytes(stats.file_bytes),
+        bytes(stats.free_bytes),
+        bytes(stats.log_bytes)
     )?;
     if let Some(free) = disk_free(path) {
-        writeln!(out, "free on the disk: {}", format_bytes(free))?;
+        writeln!(out, "free on the disk: {}", bytes(free))?;
     }
     let newest = stats.tiers.iter().filter_map(|tier| tier.last).max();
     if let Some(newest) = newest {
@@ -73,7 +72,7 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
             name(tier.tier),
             tier.rows,
             tier.samples,
-            format_bytes(tier.bytes),
+            bytes(tier.bytes),
             second(tier.first)?,
             second(tier.last)?
         )?;
@@ -136,4 +135,42 @@ fn disk_free(path: &Path) -> Option<u64> {
     #[allow(clippy::useless_conversion, reason = "on this system they may be the same")]
     let (blocks, size) = (u64::from(system.blocks_available()), u64::from(system.fragment_size()));
     blocks.checked_mul(size)
+}
+
+/// A size in decimal units, as disks are sold.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = "B";
+    for larger in UNITS {
+        if size < 999.5 {
+            break;
+        }
+        size /= 1000.0;
+        unit = larger;
+    }
+    let decimals = usize::from(unit != "B" && size < 99.95);
+    format!("{size:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_two_or_three_digits_and_a_unit() {
+        for (size, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (99_900, "99.9 kB"),
+            (99_960, "100 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.0 MB"),
+            (120_000_000, "120 MB"),
+            (5_000_000_000_000, "5.0 TB"),
+        ] {
+            assert_eq!(bytes(size), text);
+        }
+    }
 }
