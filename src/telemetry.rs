@@ -12,7 +12,7 @@ use wanctl_sink::{
     Series, StateNames, Timestamp, Unit,
 };
 
-use crate::units::quantise_ms;
+use crate::units::{Rate, quantise_ms};
 use crate::{autorate, steering};
 
 /// The `source` of autorate's series.
@@ -132,7 +132,7 @@ impl AutorateRecorder {
         Ok(AutorateRecorder { wan: wan.into(), source: AUTORATE.into(), schema })
     }
 
-    /// The frame of a step. Derived times are rounded as measurements are.
+    /// The frame of a step. Derived times are rounded as measurements are, rates to whole bits a second.
     pub fn frame(
         &self,
         at: Timestamp,
@@ -144,7 +144,9 @@ impl AutorateRecorder {
         let rtt_ms = decision.rtt_ms.filter(|_| is_measured);
         let times = [rtt_ms, decision.baseline_ms, decision.delta_ms()];
         let [download, upload] = decision.directions();
-        let rates = [download.rate.mbps(), upload.rate.mbps()];
+        // In whole bits a second, as the shaper is asked for.
+        let rates =
+            [download.rate, upload.rate].map(|rate| Rate::from_bps(rate.whole_bps() as f64).mbps());
         let zones = [download.zone, upload.zone].map(|zone| f64::from(zone.code()));
         let probe = match (decision.outcome, probe) {
             (autorate::Outcome::Refused, _) => 5,

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde_yaml::Mapping;
-use wanctl_sink::{Issue, Registry};
+use wanctl_sink::{Issue, Registry, Resource, SinkSpec};
 
 use super::accept::{Filled, IDENTIFIER};
 use super::section::Reader;
 use super::steering::{CakeUse, SteeringFile};
 use super::{
-    AutorateConfig, BaselineSource, Config, FileConfig, Note, ShaperConfig, SinkSource,
+    AutorateConfig, BaselineSource, Config, FileConfig, Listen, Note, ShaperConfig, SinkSource,
     SteeringConfig, Written,
 };
 use super::{destinations, sinks};
@@ -80,12 +80,13 @@ pub(super) fn clashes(files: &[Outline]) -> Vec<Issue> {
 /// # Errors
 ///
 /// Two autorate controllers for one WAN, two steering controllers that watch one WAN, `cake_aware` without
-/// a CAKE to read, and everything that is wrong with the sinks.
+/// a CAKE to read, everything that is wrong with the sinks, and a `health_check` at the address of one.
 pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Vec<Issue>> {
     let mut config = Config {
         autorate: vec![],
         steering: vec![],
         sinks: vec![],
+        health_check: vec![],
         notes: vec![],
         written: Written::default(),
     };
@@ -93,7 +94,10 @@ pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Ve
     let outlines: Vec<Outline> = files.iter().map(Outline::of_config).collect();
     let mut issues = clashes(&outlines);
     let mut steering_files = Vec::new();
+    let mut listeners = Vec::new();
     for file in files {
+        let name = file.sinks.file.clone();
+        listeners.extend(file.health_check.map(|listen| (name, listen)));
         sources.push(file.sinks);
         config.notes.extend(file.notes);
         config.written.extend(file.written);
@@ -124,6 +128,12 @@ pub fn combine(files: Vec<FileConfig>, registry: &Registry) -> Result<Config, Ve
         Ok(sinks) => config.sinks = sinks,
         Err(found) => issues.extend(found),
     }
+    for (file, listen) in listeners {
+        issues.extend(taken(&listen, &config.sinks).map(|issue| issue.in_file(&file)));
+        if !config.health_check.contains(&listen) {
+            config.health_check.push(listen);
+        }
+    }
     if issues.is_empty() { Ok(config) } else { Err(issues) }
 }
 
@@ -134,6 +144,14 @@ fn drives_cake(autorate: &AutorateConfig, wan: &str) -> bool {
 fn no_cake(file: &Path) -> Issue {
     let accepted = "false, or true with router.type routeros_rest or shaper.type linux_cake of topology.primary_wan, which have a CAKE to read";
     Issue { stricter: true, ..Issue::value("mode.cake_aware", "true", accepted) }.in_file(file)
+}
+
+/// A sink that listens where `health_check` wants to.
+fn taken(listen: &Listen, sinks: &[SinkSpec]) -> Option<Issue> {
+    let wanted = Resource::TcpListener(listen.to_string());
+    let sink = sinks.iter().find(|sink| sink.config.claims().contains(&wanted))?;
+    let message = format!("{wanted} is already taken (sinks.{})", sink.name);
+    Some(Issue { stricter: true, ..Issue::new("health_check.port", message) })
 }
 
 /// Scoring that can't ever steer, because most points are CAKE's to give.

@@ -3,6 +3,7 @@
 //! The content of `sinks` belongs to the sinks; it is handed on as it stands.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -52,8 +53,18 @@ pub enum Storage {
 pub struct Listen {
     /// Address or name. Default 127.0.0.1.
     pub host: String,
-    /// TCP port. Default 9100.
+    /// TCP port, 1 to 65535. Default 9100 for `metrics`, 9101 for `health_check`.
     pub port: u16,
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.parse() {
+            Ok(ip) => SocketAddr::new(ip, self.port).fmt(f),
+            Err(_) => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
 }
 
 /// The `sinks` section, not interpreted. `Debug` shows nothing of it, because settings may hold secrets.

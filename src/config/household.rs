@@ -1,15 +1,15 @@
 //! Keys that the original needs and this program does not: accepted, checked, and noted.
 //!
-//! Also the few readings that both controllers share.
+//! Also `health_check`, and the few readings that both controllers share.
 
 use std::path::{Path, PathBuf};
 
-use super::Shape;
 use super::accept::{Accept, Filled, Flag, Num, Port, Text, number, whole};
 use super::section::Section;
+use super::{Listen, Shape};
 use crate::units::Number;
 
-/// Reads `lock_file`, `lock_timeout`, `logging` and `health_check`; returns the lock file.
+/// Reads `lock_file`, `lock_timeout` and `logging`; returns the lock file.
 pub(super) fn read(root: &Section<'_>, shape: Shape) -> Option<String> {
     let lock_file = shape.needed(root, "lock_file", &Text);
     if lock_file.is_some() {
@@ -20,11 +20,16 @@ pub(super) fn read(root: &Section<'_>, shape: Shape) -> Option<String> {
     shape.no_effect(&logging, "main_log", &Text);
     shape.no_effect(&logging, "debug_log", &Text);
     logging.ours().no_effect("log_cake_stats", &Flag);
-    let health = root.section("health_check").ours();
-    health.no_effect("enabled", &Flag);
-    health.no_effect("host", &Text);
-    health.no_effect("port", &Port);
     lock_file
+}
+
+/// Where the program answers over HTTP: nowhere without the section.
+pub(super) fn health_check(root: &Section<'_>) -> Option<Listen> {
+    let section = root.ours().section("health_check");
+    let enabled = section.get_or("enabled", &Flag, true);
+    let host = section.get_or("host", &Filled("an address to listen on"), "127.0.0.1".to_owned());
+    let port = section.get_or("port", &Port, 9101);
+    (section.is_present() && enabled).then_some(Listen { host, port })
 }
 
 /// The original's state file: beside the lock file, named after it (`wan1.lock`, `wan1_state.json`).

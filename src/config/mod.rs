@@ -50,6 +50,12 @@
 //! options is shared; two that want one destination and differ are refused. `cake_aware` reads the CAKE that an
 //! autorate controller of any of the files drives for `topology.primary_wan`.
 //!
+//! # Answers over HTTP
+//!
+//! A file with a `health_check` section that does not say `enabled: false` has the program listen at its `host`
+//! (default 127.0.0.1) and `port` (default 9101): `/health` is what `wanctl status --json` prints, `/metrics/history`
+//! the history. Files that name the same address share it. A change takes effect at the next start.
+//!
 //! # Steering without a CAKE
 //!
 //! With `cake_aware: false` steering goes by RTT alone, against `bad_threshold_ms` and `recovery_threshold_ms`.
@@ -99,7 +105,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use serde_yaml::{Mapping, Value};
-use wanctl_sink::{Issue, Registry, SinkSpec, nearest};
+use wanctl_sink::{Issue, Registry, Resource, SinkSpec, nearest};
 
 pub use autorate::AutorateConfig;
 pub use combine::combine;
@@ -128,6 +134,8 @@ pub struct Config {
     pub steering: Vec<SteeringConfig>,
     /// Where rows go. A sink that several files name alike is there once; disabled ones are not there.
     pub sinks: Vec<SinkSpec>,
+    /// Where status and history are answered over HTTP. An address that several files name is there once.
+    pub health_check: Vec<Listen>,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
     /// Which keys the files have.
@@ -173,6 +181,16 @@ impl Config {
     }
 }
 
+/// The history file among these sinks and the name of its sink: that of the first sqlite sink.
+pub fn history_file(sinks: &[SinkSpec]) -> Option<(&str, PathBuf)> {
+    let sqlite = sinks.iter().find(|sink| sink.enabled && sink.kind == "sqlite")?;
+    let file = sqlite.config.claims().into_iter().find_map(|claim| match claim {
+        Resource::File(path) => Some(path),
+        _ => None,
+    })?;
+    Some((&sqlite.name, file))
+}
+
 /// Something about a file that is no mistake: a key without effect, another schema version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -198,6 +216,8 @@ pub struct FileConfig {
     steering: Option<SteeringFile>,
     /// Where rows go.
     pub sinks: SinkSource,
+    /// Where the program answers over HTTP, if the file says so.
+    pub health_check: Option<Listen>,
     /// What is no mistake, but worth knowing.
     pub notes: Vec<Note>,
     written: Written,
@@ -346,6 +366,7 @@ fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig>
         root.note("schema_version", format!("is {}; read as \"1.0\"", show(version)));
     }
     let sinks = destinations::read(root, file);
+    let health_check = household::health_check(root);
     let autorate = has_autorate.then(|| autorate::read(root, shape, file));
     let steering = has_steering.then(|| steering::read(root, shape, file));
     if has_autorate && !has_steering && shape == Shape::New {
@@ -360,7 +381,8 @@ fn resolve(root: &Section<'_>, map: &Mapping, file: &Path) -> Option<FileConfig>
         None => None,
     };
     let written = Written::of(map, file);
-    let mut config = FileConfig { autorate, steering, sinks, notes: Vec::new(), written };
+    let notes = Vec::new();
+    let mut config = FileConfig { autorate, steering, sinks, health_check, notes, written };
     let snapshot = snapshot(map, shape, &config).ok()?;
     if let Some(autorate) = &mut config.autorate {
         autorate.snapshot = snapshot.clone();

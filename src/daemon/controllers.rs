@@ -279,6 +279,7 @@ shaper: { type: dry_run }
             autorate: vec![autorate],
             steering: Vec::new(),
             sinks: Vec::new(),
+            health_check: vec![],
             notes: Vec::new(),
             written: Default::default(),
         };

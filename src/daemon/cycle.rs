@@ -58,7 +58,8 @@ impl Beat {
 
     fn done(&self, tick: Tick, fresh: bool) {
         let micros = u64::try_from(tick.lateness.as_micros()).unwrap_or(u64::MAX);
-        self.status.cycle(micros, tick.skipped, fresh);
+        let now_nanos = self.clock.stamp().mono_nanos;
+        self.status.cycle(now_nanos, micros, tick.skipped, fresh);
     }
 
     /// The time that a tick stands for, with the ones skipped before it, in seconds.

@@ -11,6 +11,7 @@ mod cake;
 mod clock;
 mod controllers;
 pub mod cycle;
+mod http;
 mod prepare;
 mod reflectors;
 mod reload;
@@ -40,7 +41,8 @@ pub use status::{Shown, Status};
 
 use crate::config::{Config, Trigger};
 use controllers::Program;
-use report::{Reporter, Watched};
+use http::HistoryFile;
+use report::Reporter;
 use socket::{Listener, Server};
 use wait::Request;
 
@@ -149,25 +151,30 @@ pub fn run(config: Config, options: &RunOptions) -> Result<(), RunError> {
         controllers::record_snapshots(&config, sink.as_ref(), clock.stamp(), trigger);
     };
     snapshot(Trigger::Startup);
+    let history = HistoryFile::of(&config.sinks);
     let carry_out = |request| match request {
         Request::Snapshot => snapshot(Trigger::Manual),
         Request::Reload => {
-            if reload::reload(&options.files, &config, &pipeline) {
+            if reload::reload(&options.files, &config, &pipeline, &history) {
                 snapshot(Trigger::Reload);
             }
         }
     };
+    let reporter = Reporter {
+        options,
+        pipeline: &pipeline,
+        clock,
+        controllers: running.controllers(),
+        started_nanos: clock.stamp().mono_nanos,
+    };
     thread::scope(|scope| {
         let _server =
             options.status_socket.as_deref().and_then(Listener::open).and_then(|socket| {
-                let started = clock.now();
-                let watched = |controller| Watched::new(controller, started);
-                let controllers = running.controllers().into_iter().map(watched).collect();
-                let reporter = Reporter { options, pipeline: &pipeline, clock, controllers };
-                Server::start(scope, socket, reporter)
+                Server::start(scope, socket, &reporter)
                     .inspect_err(|error| warn!(%error, "The status socket has no thread."))
                     .ok()
             });
+        let _listeners = http::start(scope, &config.health_check, &reporter, &history);
         wait::until_over(&running, &journal, &inbox, options, carry_out);
     });
     let outcome = running.stop_control();

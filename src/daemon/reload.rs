@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 use wanctl_sink::{Issue, Pipeline, Registry};
 
+use super::http::HistoryFile;
 use super::say_closed;
 use crate::config::{self, Config};
 
@@ -19,7 +20,12 @@ const WITHIN: Duration = Duration::from_secs(5);
 ///
 /// True if the sinks are now those of the files, but for the ones that can't work and are said. Where the
 /// files have mistakes nothing is changed, and every mistake is logged.
-pub(super) fn reload(files: &[PathBuf], running: &Config, pipeline: &Pipeline) -> bool {
+pub(super) fn reload(
+    files: &[PathBuf],
+    running: &Config,
+    pipeline: &Pipeline,
+    history: &HistoryFile,
+) -> bool {
     if files.is_empty() {
         warn!("This configuration was not read from files; sinks are opened again.");
         pipeline.reopen();
@@ -30,11 +36,12 @@ pub(super) fn reload(files: &[PathBuf], running: &Config, pipeline: &Pipeline) -
         Ok(config) => config,
         Err(issues) => return refuse(&issues),
     };
-    let applied = match pipeline.apply(sinks, WITHIN) {
+    let applied = match pipeline.apply(sinks.clone(), WITHIN) {
         Ok(applied) => applied,
         Err(issues) => return refuse(&issues),
     };
     pipeline.reopen();
+    history.follow(&sinks, &applied);
     for note in notes.iter().filter(|note| !running.notes.contains(note)) {
         info!("{note}");
     }

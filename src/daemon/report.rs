@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use wanctl_sink::{Pipeline, SinkStats};
@@ -25,14 +25,9 @@ pub(super) struct Reporter<'a> {
     pub(super) options: &'a RunOptions,
     pub(super) pipeline: &'a Pipeline,
     pub(super) clock: Clock,
-    pub(super) controllers: Vec<Watched>,
-}
-
-/// A controller, and when its last cycle was seen.
-pub(super) struct Watched {
-    controller: Controller,
-    cycles: u64,
-    seen: Instant,
+    pub(super) controllers: Vec<Controller>,
+    /// When the controllers began, in ns of the clock.
+    pub(super) started_nanos: u64,
 }
 
 /// The whole document.
@@ -80,38 +75,22 @@ enum Decided {
     },
 }
 
-impl Watched {
-    pub(super) fn new(controller: Controller, now: Instant) -> Self {
-        Watched { controller, cycles: 0, seen: now }
-    }
-}
-
 impl Reporter<'_> {
-    /// Looks whether controllers go on. Called a few times a second.
-    pub(super) fn watch(&mut self) {
-        let now = self.clock.now();
-        for watched in &mut self.controllers {
-            let cycles = watched.controller.status.cycles.load(Relaxed);
-            if cycles != watched.cycles {
-                (watched.cycles, watched.seen) = (cycles, now);
-            }
-        }
-    }
-
     /// The report of this moment, and a line feed.
     ///
     /// # Errors
     ///
     /// The name of a configuration file that is not text.
     pub(super) fn report(&self) -> serde_json::Result<Vec<u8>> {
-        let now = self.clock.now();
+        let now_nanos = self.clock.stamp().mono_nanos;
+        let of_controller = |one| of_controller(one, self.started_nanos, now_nanos);
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
-            uptime_seconds: self.clock.stamp().mono_nanos as f64 / 1e9,
+            uptime_seconds: now_nanos as f64 / 1e9,
             dry_run: self.options.dry_run,
             config_files: &self.options.files,
-            controllers: self.controllers.iter().map(|watched| watched.report(now)).collect(),
+            controllers: self.controllers.iter().map(of_controller).collect(),
             sinks: self.pipeline.stats(),
         };
         let mut text = serde_json::to_vec(&report)?;
@@ -120,24 +99,24 @@ impl Reporter<'_> {
     }
 }
 
-impl Watched {
-    fn report(&self, now: Instant) -> OfController<'_> {
-        let Controller { kind, wan, interval, status } = &self.controller;
-        let cycles = status.cycles.load(Relaxed);
-        OfController {
-            wan,
-            kind: kind.name(),
-            running: now.saturating_duration_since(self.seen) < SILENT + *interval * MISSED,
-            cycles,
-            without_sample: status.without_sample.load(Relaxed),
-            skipped: status.skipped.load(Relaxed),
-            mean_lateness_us: status.total_lateness_us.load(Relaxed) / cycles.max(1),
-            worst_lateness_us: status.worst_lateness_us.load(Relaxed),
-            rtt_ms: status.rtt_ms.get(),
-            baseline_ms: status.baseline_ms.get(),
-            delta_ms: status.delta_ms.get(),
-            decided: decided(*kind, status),
-        }
+fn of_controller(one: &Controller, started_nanos: u64, now_nanos: u64) -> OfController<'_> {
+    let Controller { kind, wan, interval, status } = one;
+    let cycles = status.cycles.load(Relaxed);
+    let newest = status.newest_nanos.load(Relaxed).max(started_nanos);
+    let silent = Duration::from_nanos(now_nanos.saturating_sub(newest));
+    OfController {
+        wan,
+        kind: kind.name(),
+        running: silent < SILENT + *interval * MISSED,
+        cycles,
+        without_sample: status.without_sample.load(Relaxed),
+        skipped: status.skipped.load(Relaxed),
+        mean_lateness_us: status.total_lateness_us.load(Relaxed) / cycles.max(1),
+        worst_lateness_us: status.worst_lateness_us.load(Relaxed),
+        rtt_ms: status.rtt_ms.get(),
+        baseline_ms: status.baseline_ms.get(),
+        delta_ms: status.delta_ms.get(),
+        decided: decided(*kind, status),
     }
 }
 

@@ -89,12 +89,11 @@ impl Listener {
         Ok(listener)
     }
 
-    fn serve(&self, mut reporter: Reporter<'_>, over: &AtomicBool) {
+    fn serve(&self, reporter: &Reporter<'_>, over: &AtomicBool) {
         while !over.load(Ordering::Acquire) {
-            reporter.watch();
             match self.socket.accept() {
                 Ok((client, _)) => {
-                    if let Err(error) = answer(client, &reporter) {
+                    if let Err(error) = answer(client, reporter) {
                         debug!(%error, "A client of the status socket got no report.");
                     }
                 }
@@ -158,7 +157,7 @@ impl<'scope> Server<'scope> {
     pub(super) fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         listener: Listener,
-        reporter: Reporter<'scope>,
+        reporter: &'scope Reporter<'scope>,
     ) -> io::Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Status {
     /// Cycles so far.
     pub cycles: AtomicU64,
+    /// When the newest cycle ended, in ns of the program's monotonic clock; 0 before the first.
+    pub newest_nanos: AtomicU64,
     /// Cycles that took no fresh sample.
     pub without_sample: AtomicU64,
     /// Ticks that could not be kept.
@@ -35,9 +37,10 @@ pub struct Status {
 }
 
 impl Status {
-    /// Counts a cycle that began this late, in µs.
-    pub fn cycle(&self, lateness_us: u64, skipped: u64, fresh: bool) {
+    /// Counts a cycle that began this late, in µs, and ended now, in ns.
+    pub fn cycle(&self, now_nanos: u64, lateness_us: u64, skipped: u64, fresh: bool) {
         self.cycles.fetch_add(1, Relaxed);
+        self.newest_nanos.store(now_nanos, Relaxed);
         self.skipped.fetch_add(skipped, Relaxed);
         self.worst_lateness_us.fetch_max(lateness_us, Relaxed);
         self.total_lateness_us.fetch_add(lateness_us, Relaxed);

@@ -1,5 +1,9 @@
 //! `wanctl history`: what a run recorded, as people and programs read it.
 
+mod follow;
+mod original;
+mod plot;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 

@@ -7,6 +7,7 @@ mod disk;
 mod history;
 mod history_export;
 mod history_import;
+mod http;
 mod locker;
 mod privilege;
 mod prometheus;

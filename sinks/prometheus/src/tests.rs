@@ -167,7 +167,7 @@ fn clients_that_send_nothing_keep_nobody_waiting() {
 #[test]
 fn more_clients_than_are_served_at_once_wait_until_silent_ones_are_sent_away() {
     let (_writer, address) = start(10);
-    let silent: Vec<TcpStream> = (0..server::CONNECTIONS).map(|_| connect(address)).collect();
+    let silent: Vec<TcpStream> = (0..wanctl_http::CONNECTIONS).map(|_| connect(address)).collect();
     assert_eq!(scrape(address, ""), "");
     let mut first = &silent[0];
     first.set_nonblocking(true).unwrap();

@@ -55,8 +55,9 @@ impl PrometheusWriter {
     pub(crate) fn serve(listener: TcpListener, max_series: usize) -> io::Result<Self> {
         let latest = Arc::new(Mutex::new(Latest::new(max_series)));
         let shown = Arc::clone(&latest);
-        let server = Server::start(listener, move |received, now| {
-            http::answer(received, |format| exposition::render(lock(&shown).fresh(now), format))
+        let server = Server::start(listener, move |request| {
+            let fresh = |format| exposition::render(lock(&shown).fresh(Instant::now()), format);
+            http::answer(request, fresh)
         })?;
         Ok(PrometheusWriter { latest, server: Some(server) })
     }

@@ -15,10 +15,10 @@ use wanctl_sink::{Deadline, FaultClass, SinkError};
 use crate::fault::failed;
 
 /// "wanc" in ASCII, in the header of each file that is ours.
-const APPLICATION_ID: i32 = 0x7761_6e63;
+pub(crate) const APPLICATION_ID: i32 = 0x7761_6e63;
 
 /// The version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 2;
+pub(crate) const SCHEMA_VERSION: i32 = 2;
 
 /// How long one call waits for another process at most, so that a long deadline doesn't hide a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -120,7 +120,17 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
         (_, APPLICATION_ID, SCHEMA_VERSION) => Ok(Owner::Us),
         (_, APPLICATION_ID, version) => Err(SinkError::new(
             FaultClass::Config,
-            format!("{path} has schema version {version}; accepted: {SCHEMA_VERSION}"),
+            format!(
+                "{path} has schema version {version}; accepted: {SCHEMA_VERSION} (move it aside; a \
+                 version of this program that made it reads it)"
+            ),
+        )),
+        _ if is_of_the_original(db) => Err(SinkError::new(
+            FaultClass::Config,
+            format!(
+                "{path} is a history of the original wanctl; accepted: a new file, or one that this \
+                 sink has made (move it aside, and read it in by `wanctl history import`)"
+            ),
         )),
         _ => Err(SinkError::new(
             FaultClass::Config,
@@ -130,6 +140,13 @@ fn owner(db: &Connection, path: &Path) -> Result<Owner, SinkError> {
             ),
         )),
     }
+}
+
+/// Whether there is a table `metrics` with the columns that the original gave it.
+fn is_of_the_original(db: &Connection) -> bool {
+    let columns = "SELECT count(*) FROM pragma_table_info('metrics') WHERE name IN
+                   ('id', 'timestamp', 'wan_name', 'metric_name', 'value', 'labels', 'granularity')";
+    db.query_row(columns, [], |row| row.get(0)) == Ok(7)
 }
 
 /// Begins a transaction that can write, and waits for other processes a while.

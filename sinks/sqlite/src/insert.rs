@@ -2,47 +2,14 @@
 
 use std::collections::HashMap;
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use wanctl_sink::{Batch, Event, Frame, Item};
 
+use crate::cell::Cell;
 use crate::places::{Place, Places, WIDTH};
 
 /// How long the shortest interval is that rows are rolled up to, in seconds.
 const MINUTE: i64 = 60;
-
-/// Beyond this, not every whole number is a `f64`.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// A value as it is stored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Cell {
-    /// This number, divided by the scale of the series.
-    Whole(i64),
-    /// A value that is no such quotient, as it is.
-    Real(f64),
-}
-
-impl Cell {
-    /// The cell of a finite value; there is no minus zero.
-    pub(crate) fn of(value: f64, scale: f64) -> Self {
-        let whole = (value * scale).round();
-        if whole.abs() < EXACT && whole / scale == value {
-            Cell::Whole(whole as i64)
-        } else {
-            Cell::Real(value)
-        }
-    }
-}
-
-impl ToSql for Cell {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Owned(match *self {
-            Cell::Whole(whole) => Value::Integer(whole),
-            Cell::Real(real) => Value::Real(real),
-        }))
-    }
-}
 
 /// One row of `frames` in the making, with the position that each cell's sample has in the batch.
 struct Row {
@@ -159,13 +126,8 @@ impl<'a> Insert<'a> {
             let stored = format!(
                 "SELECT v{column} FROM frames WHERE bundle_id = ?1 AND sec = ?2 AND us = ?3"
             );
-            let stored = self.db.prepare_cached(&stored)?.query_row(key, |row| {
-                Ok(match row.get_ref(0)? {
-                    ValueRef::Integer(whole) => Some(Cell::Whole(whole)),
-                    ValueRef::Real(real) => Some(Cell::Real(real)),
-                    _ => None,
-                })
-            })?;
+            let stored: Option<Cell> =
+                self.db.prepare_cached(&stored)?.query_row(key, |row| row.get(0))?;
             match stored {
                 None => {
                     let set = format!(

@@ -7,7 +7,10 @@
 //! | setting | default | meaning |
 //! |---|---|---|
 //! | `path` | `/var/lib/wanctl/metrics.db` | the file; its folder is created |
-//! | `retention_days` | 7 | how long samples are kept, 1 to 365 days; events stay ten times as long |
+//! | `hot` | 24h | for so long, plain SQL reads every sample; older ones are compressed |
+//! | `retention` | raw: 7d, 1m: 30d, 5m: 90d, 1h: 730d, events: 365d | how long each tier is kept |
+//! | `retention_days` | | the original's name for `retention.raw`, in days |
+//! | `max_bytes` | 1GiB | when the file would be larger, the oldest rows go |
 //!
 //! Readers use the view `metrics`, whose first six columns are those of the original's table:
 //!
@@ -16,8 +19,11 @@
 //! ```
 //!
 //! `timestamp` is whole Unix seconds and `micros` the microseconds within it; `labels` is NULL or the
-//! text of a JSON object; `granularity` is `raw`. Name a metric or a range of `timestamp` in the `WHERE`
-//! clause and the query reads that part of the file only. Rust programs use [`History`].
+//! text of a JSON object; `granularity` is `raw`, `1m`, `5m` or `1h`, so name one in the `WHERE` clause. Of
+//! an interval, `value` is the mean, or the most frequent state, and the columns `min`, `max` and `count`
+//! tell the rest. Raw rows are there for the hot window; older ones stand compressed in the table `chunks`,
+//! which says which seconds are where. Name a metric or a range of `timestamp` too, and the query reads
+//! that part of the file only. Rust programs use [`History`], which reads all of it.
 //!
 //! # What is promised
 //!
@@ -26,29 +32,36 @@
 //! * A batch that comes again, because nobody knew whether it was committed, changes nothing: a series
 //!   has one value an instant, and an event is there once.
 //! * Several processes may write to one file. Waiting for another one is bounded by the deadline.
-//! * Opening takes the same time for any size of file. Old rows go in small slices after a commit.
+//! * Opening takes the same time for any size of file. Roll-ups, compression and retention are done in
+//!   slices after a commit, by one of the processes that write to the file.
+//! * Every value comes back as it was recorded, from every tier of age; an interval is made of all rows
+//!   of its time, late ones too, and raw rows go only after their intervals were made.
 //! * A damaged file is moved aside (`….corrupt-<Unix seconds>`) with its `-wal` and `-shm`, and a new
 //!   one is begun. A file that belongs to another program, that never was a
 //!   database, or that a later version made, is never altered.
 //! * A file that is deleted or replaced while it is written is followed by a new one at the path.
-//!
-//! This crate does not aggregate: every row is a raw one.
 
 mod beside;
+mod bundle;
+mod cell;
+mod chunk;
+mod compact;
 mod config;
 mod database;
 mod fault;
+mod frames;
 mod history;
 mod import;
 mod insert;
+mod maintenance;
 mod places;
 mod quarantine;
-mod retention;
 mod writer;
 
-pub use config::SqliteConfig;
+pub use compact::{CompactError, Compacted, compact};
+pub use config::{Retention, SqliteConfig};
 pub use history::{
-    Granularity, History, HistoryError, Order, Query, Record, Rolled, Rows, SeriesName,
-    SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
+    Granularity, History, HistoryError, Order, Query, Record, Records, Rolled, Rows, SeriesInfo,
+    SeriesName, SeriesSummary, StateShare, Statistics, Summary, Tiers, UnknownGranularity, summary,
 };
 pub use import::{Import, ImportError, ImportReport};

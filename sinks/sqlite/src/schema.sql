@@ -68,6 +68,12 @@ CREATE TABLE stale (
     PRIMARY KEY (bundle_id, start)
 ) STRICT, WITHOUT ROWID;
 
+-- The time by which rows were old when the file was maintained last, in Unix seconds.
+CREATE TABLE upkeep (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    now INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE events (
     id          INTEGER PRIMARY KEY,
     sec         INTEGER NOT NULL,

@@ -1,4 +1,4 @@
-//! The open file: one transaction a batch, then a little clean-up.
+//! The open file: one transaction a batch, then a slice of maintenance.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -12,8 +12,8 @@ use crate::beside::Beside;
 use crate::database::{begin, wait_for_locks};
 use crate::fault::{class, failed};
 use crate::insert::Insert;
+use crate::maintenance::Maintenance;
 use crate::places::Places;
-use crate::retention::Retention;
 
 use crate::{SqliteConfig, database, quarantine};
 
@@ -25,7 +25,7 @@ pub(crate) struct SqliteWriter {
     sink: String,
     path: PathBuf,
     store: Option<Store>,
-    retention: Retention,
+    maintenance: Maintenance,
 }
 
 /// What belongs to one file; it goes when the file at the path is another one.
@@ -42,9 +42,9 @@ impl SqliteWriter {
             .map_err(|error| SinkError::io("can't make the path absolute", error))?;
         let mut writer = SqliteWriter {
             sink: context.sink.clone(),
+            maintenance: Maintenance::new(&context.sink, &path, config),
             path,
             store: None,
-            retention: Retention::new(config.retention_days),
         };
         writer.store(context.deadline)?;
         Ok(writer)
@@ -57,6 +57,7 @@ impl SqliteWriter {
             Some(store) if now == Some(store.identity) => store,
             old => {
                 let replaced = old.is_some();
+                self.maintenance.begin_anew();
                 if let Some(old) = old
                     && let Err(error) = old.leave_behind(&self.path, deadline)
                 {
@@ -119,7 +120,7 @@ impl SinkWriter for SqliteWriter {
             Ok(rejected) => {
                 let newest = batch.rows().map(|row| row.at.unix_seconds()).max();
                 if let (Some(newest), Some(store)) = (newest, &self.store) {
-                    self.retention.clean(&store.db, newest, &self.sink, deadline);
+                    self.maintenance.run(&store.db, newest, deadline);
                 }
                 if rejected.is_empty() { Written::All } else { Written::Rejected(rejected) }
             }
@@ -146,6 +147,7 @@ impl SinkWriter for SqliteWriter {
 
     /// Every commit is on disk already, so only the log is left to be put into the file.
     fn close(&mut self, deadline: Deadline) -> Result<(), SinkError> {
+        self.maintenance.begin_anew();
         let Some(Store { db, .. }) = self.store.take() else { return Ok(()) };
         let closed = match checkpoint(&db, deadline) {
             // Closing would go on with the checkpoint; whoever opens the file next will.

@@ -30,13 +30,13 @@ impl Harness for File {
     }
 
     fn settings(&self) -> String {
-        format!("{{ path: {}, retention_days: 7 }}", self.path().display())
+        format!("{{ path: {}, retention: {{ raw: 7d }} }}", self.path().display())
     }
 
     /// By plain SQL, as any program would read it.
     fn arrived(&self) -> Vec<Arrived> {
         let query = "SELECT metric_name, wan_name, source, labels, timestamp, micros, value
-                     FROM metrics ORDER BY timestamp, micros";
+                     FROM metrics WHERE granularity = 'raw' ORDER BY timestamp, micros";
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let db = Connection::open_with_flags(self.path(), flags).unwrap();
         let mut statement = db.prepare(query).unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use serde_json::{Map, Value};
-use wanctl_sink_sqlite::{History, Order, Query, Record, Rows};
+use wanctl_sink_sqlite::{Granularity, History, Order, Query, Record, Rows, Tiers};
 
 use super::names::{Names, short};
 use super::rows::Records;
@@ -52,7 +52,7 @@ pub(super) fn line(
 
 /// What states were before the events that are gone through.
 pub(super) struct Before<'a> {
-    /// Where to look for an event earlier than all those shown.
+    /// Where to look for what was before the first event shown.
     pub(super) history: Option<&'a History>,
     /// The newest value, by metric, WAN, source and direction.
     pub(super) values: HashMap<[String; 4], f64>,
@@ -72,7 +72,9 @@ impl Before<'_> {
             wan: Some(series.wan_name.clone()),
             source: Some(series.source.clone()).filter(|source| !source.is_empty()),
             labels: direction.into_iter().collect(),
-            rows: Rows::Events,
+            // A sample says it too, if it is a raw one: an interval's would be its most frequent state.
+            rows: Rows::All,
+            tiers: Tiers::Only(Granularity::Raw),
             order: Order::NewestFirst,
             ..Query::default()
         };

@@ -12,6 +12,7 @@ mod import;
 mod interrupt;
 mod meter;
 mod names;
+mod plot;
 mod progress;
 mod rows;
 mod selection;
@@ -43,6 +44,7 @@ Examples:
   wanctl history --last 5m --db wanctl.db
   wanctl history --from '2026-01-25 20:00' --to '2026-01-25 20:30' --metrics rtt,state
   wanctl history --last 1d --summary               least, greatest, percentiles; time in each state
+  wanctl history --last 1h --plot                  a chart here; --plot hour.png as a picture
   wanctl history --last 7d --events                what changed, and why
   wanctl history --follow --metrics rtt            rows as they are recorded
   wanctl history --last 1m --json | jq '.[].value'
@@ -81,6 +83,15 @@ struct Output {
     /// Statistics of each series instead of rows; with --json as a JSON array
     #[arg(long, conflicts_with_all = ["events", "follow"])]
     summary: bool,
+    /// A chart in the terminal, or as a picture in FILE, which ends in .svg or .png
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        value_parser = plot::target,
+        conflicts_with_all = ["json", "csv", "summary", "events", "follow"]
+    )]
+    plot: Option<Option<plot::Target>>,
     /// Only transitions and snapshots of the configuration, with their reasons
     #[arg(long)]
     events: bool,
@@ -145,6 +156,9 @@ fn show(
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
+    if let Some(target) = &output.plot {
+        return plot::draw(history, query, target.as_ref(), names, out);
+    }
     if output.summary {
         return summary::write(history, query, output.json, names, out);
     }

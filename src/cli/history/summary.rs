@@ -59,19 +59,18 @@ fn numbers(summary: &wanctl_sink_sqlite::Summary) -> [(&'static str, f64); 6] {
 
 /// What tells a series from the others of its metric; nothing for the only one.
 fn identity(one: &SeriesSummary, all: &[SeriesSummary]) -> String {
-    let others: Vec<&SeriesName> = all.iter().map(|other| &*other.series).collect();
-    let series = &*one.series;
-    let differs = |part: fn(&SeriesName) -> &str| {
-        let same_metric = others.iter().filter(|other| other.metric_name == series.metric_name);
-        same_metric.map(|other| part(other)).any(|other| other != part(series))
+    let parts = |one: &SeriesSummary| {
+        let SeriesName { wan_name, source, labels, .. } = &*one.series;
+        let labels = labels.as_deref().unwrap_or_default();
+        [format!(" wan={wan_name}"), format!(" source={source}"), format!(" {labels}")]
     };
-    let parts: [(&str, fn(&SeriesName) -> &str); 3] = [
-        ("wan=", |series| &series.wan_name),
-        ("source=", |series| &series.source),
-        ("", |series| series.labels.as_deref().unwrap_or_default()),
-    ];
-    let shown = parts.iter().filter(|(_, part)| differs(*part));
-    shown.map(|(name, part)| format!(" {name}{}", part(series))).collect()
+    let same_metric = all.iter().filter(|other| other.series.metric_name == one.series.metric_name);
+    let others: Vec<[String; 3]> = same_metric.map(parts).collect();
+    let shown = parts(one).into_iter().enumerate();
+    shown
+        .filter(|(at, part)| others.iter().any(|other| &other[*at] != part))
+        .map(|(_, p)| p)
+        .collect()
 }
 
 fn as_value(one: &SeriesSummary, names: &Names) -> Value {

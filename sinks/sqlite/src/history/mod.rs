@@ -1,67 +1,63 @@
 //! Reading history, from any process and while it is written.
+//!
+//! [`History`] is the whole of it: rows one after the other, how many there are, and what they come to.
+//! Files of this sink are read from their tables, sealed parts too, and not through the view, which is for
+//! other programs; files of the original are read with its query. Nothing here writes.
+//!
+//! In reading order: `query`, `record` and `summary` are what goes in and comes out · `open` · `ours` turns
+//! a query into streams, with `series` and `tiers` to tell what answers where · `raw` and `streams` read
+//! pages, `merge` puts them in order · `gather` sums up · `original` does all that for the original's files.
 
+mod error;
+mod filter;
+mod gather;
+mod merge;
+mod names;
+mod open;
+mod original;
+mod ours;
 mod query;
+mod raw;
 mod record;
+mod series;
+mod streams;
 mod summary;
+mod tiers;
+mod time;
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::Connection;
+use wanctl_sink::Rollup;
 
+use error::Read;
+use gather::{Gathered, Numbers, RolledState, States};
+use merge::Merge;
+use open::Layout;
+pub(crate) use open::read_only;
+use original::OriginalRows;
+use ours::{End, Plan};
+use tiers::Segment;
+
+pub use error::HistoryError;
 pub use query::{Granularity, Order, Query, Rows, Tiers, UnknownGranularity};
-pub use record::{Record, Rolled, SeriesName};
+pub use record::{Record, Rolled, SeriesInfo, SeriesName};
 pub use summary::{SeriesSummary, StateShare, Statistics, Summary, summary};
-
-/// How long a query waits for a writer that has the file to itself, which is rare and short.
-const WAIT: Duration = Duration::from_secs(5);
 
 /// A history file, open for reading only.
 ///
-/// Files of the original, in which `metrics` is a table without `source` and `micros`, are read too.
+/// Files of the original, in which `metrics` is a table, are read too. A reader never holds up the
+/// writer: what it reads it reads in short transactions.
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
     db: Connection,
-    /// Where `source` and `micros` come from.
-    extra_columns: &'static str,
-}
-
-/// Why history can't be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HistoryError {
-    /// There is no such file.
-    #[error("{} does not exist", .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file has no table or view named `metrics`.
-    #[error("{} holds no history (it has no table or view `metrics`)", .path.display())]
-    NotHistory {
-        /// The file.
-        path: PathBuf,
-    },
-    /// SQLite refuses: the file is damaged, or may not be read.
-    #[error("can't read {}: {}", .path.display(), reason(.source))]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: rusqlite::Error,
-    },
-}
-
-/// SQLite's words for what an operator does not need to know SQLite for.
-fn reason(error: &rusqlite::Error) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
-        _ => error.to_string(),
-    }
+    layout: Layout,
 }
 
 impl History {
@@ -73,28 +69,11 @@ impl History {
     ///
     /// # Errors
     ///
-    /// A file that is missing, can't be read or holds no history.
+    /// A file that is missing, can't be read, holds no history or was made by another version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, HistoryError> {
         let path = path.as_ref().to_owned();
-        if matches!(path.try_exists(), Ok(false)) {
-            return Err(HistoryError::Missing { path });
-        }
-        let opened = match connect(&path, OpenFlags::empty()) {
-            Err(error) if needs_folder(&error) && !log_exists(&path) => {
-                connect(&immutable(&path), OpenFlags::SQLITE_OPEN_URI)
-            }
-            opened => opened,
-        };
-        match opened {
-            Err(source) => Err(HistoryError::Sqlite { path, source }),
-            Ok((_, columns)) if columns.is_empty() => Err(HistoryError::NotHistory { path }),
-            Ok((db, columns)) => {
-                let ours = columns.iter().any(|column| column == "micros");
-                let extra_columns =
-                    if ours { "source, micros" } else { "'' AS source, 0 AS micros" };
-                Ok(History { path, db, extra_columns })
-            }
-        }
+        let (db, layout) = open::open(&path)?;
+        Ok(History { path, db, layout })
     }
 
     /// The rows that match.
@@ -109,142 +88,225 @@ impl History {
     /// The rows that match, one after the other: memory does not grow with their number, and none of the
     /// transactions they are read in is long.
     ///
+    /// Rows that are written meanwhile may be seen or not. None is seen twice, and none that was there
+    /// from the beginning is missed because it was sealed meanwhile.
+    ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, at once or with a row; after an error there are no more rows.
-    pub fn records(
-        &self,
-        query: &Query,
-    ) -> Result<impl Iterator<Item = Result<Record, HistoryError>> + '_, HistoryError> {
-        let read = self.try_query(query).map_err(|source| self.sqlite(source))?;
-        Ok(read.into_iter().map(Ok))
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged, at once or with a row;
+    /// after an error there are no more rows.
+    pub fn records(&self, query: &Query) -> Result<Records<'_>, HistoryError> {
+        let source = match self.layout {
+            Layout::Ours => Source::Ours(self.plan(query)?.rows()),
+            Layout::Original => Source::Original(Box::new(self.original(query)?)),
+        };
+        let left = query.limit.unwrap_or(u64::MAX);
+        Ok(Records { history: self, source, skip: query.offset, left })
     }
 
     /// How many rows match, whatever the query's limit and offset.
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports.
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
     pub fn count(&self, query: &Query) -> Result<u64, HistoryError> {
-        let all = Query { limit: None, offset: 0, ..query.clone() };
-        Ok(self.records(&all)?.count() as u64)
+        match self.layout {
+            Layout::Ours => self.named(self.plan(query)?.count(&self.db)),
+            Layout::Original => self.sqlite(self.original(query)?.count(&self.db)),
+        }
     }
 
     /// Statistics of each series that matches, in the order of their names; events are left out, and so
     /// are the query's limit, offset and order.
     ///
+    /// Of intervals, the least and greatest values are those kept with them and the mean is weighted by
+    /// their samples; percentiles are of the intervals' values, as in the original. Where tiers are
+    /// mixed, each interval counts as often as it has samples. A state lasts until the next value of its
+    /// series; of a gap, the time beyond ten seconds (or five of the usual intervals, if that is more) is
+    /// left out.
+    ///
     /// # Errors
     ///
-    /// Whatever SQLite reports.
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
     pub fn summary(&self, query: &Query) -> Result<Vec<SeriesSummary>, HistoryError> {
-        let query = Query { rows: Rows::Samples, limit: None, offset: 0, ..query.clone() };
-        let mut values: HashMap<Arc<SeriesName>, Vec<f64>> = HashMap::new();
-        for record in self.records(&query)? {
-            let record = record?;
-            values.entry(record.series).or_default().push(record.value);
+        let query = Query {
+            rows: Rows::Samples,
+            order: Order::OldestFirst,
+            limit: None,
+            offset: 0,
+            ..query.clone()
+        };
+        match self.layout {
+            Layout::Ours => self.named(self.plan(&query)?.summary(&self.db)),
+            Layout::Original => self.original_summary(&query),
         }
-        let mut summaries: Vec<SeriesSummary> = values
-            .into_iter()
-            .filter_map(|(series, values)| {
-                let statistics = Statistics::Numbers(summary(&values)?);
-                Some(SeriesSummary { series, samples: values.len() as u64, statistics })
-            })
-            .collect();
-        summaries.sort_by(|one, other| one.series.cmp(&other.series));
-        Ok(summaries)
     }
 
-    /// When the newest row was recorded: Unix seconds, and microseconds within the second.
+    /// The granularity a query asks for: what its tiers say, and for [`Tiers::Auto`] the one that suits
+    /// its range. Some of its rows may have another, where that tier does not reach.
     ///
     /// # Errors
     ///
     /// Whatever SQLite reports.
+    pub fn granularity(&self, query: &Query) -> Result<Granularity, HistoryError> {
+        match self.layout {
+            Layout::Ours => Ok(self.plan(query)?.wanted),
+            Layout::Original => {
+                let extent = self.sqlite(original::extent(&self.db))?;
+                Ok(tiers::wanted(query, &[extent]))
+            }
+        }
+    }
+
+    /// Every series there is, in the order of their names. In a file of the original, labels are not told
+    /// apart.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports.
+    pub fn series(&self) -> Result<Vec<SeriesInfo>, HistoryError> {
+        match self.layout {
+            Layout::Ours => {
+                let all = self.sqlite(series::matching(&self.db, &Query::default()))?;
+                let info = |one: series::Series| SeriesInfo { name: one.name, rollup: one.rollup };
+                Ok(all.into_iter().map(info).collect())
+            }
+            Layout::Original => {
+                let all = self.sqlite(original::all_series(&self.db))?;
+                let info = |name: SeriesName| {
+                    let rollup = original::rollup(&name.metric_name);
+                    SeriesInfo { name: Arc::new(name), rollup }
+                };
+                Ok(all.into_iter().map(info).collect())
+            }
+        }
+    }
+
+    /// When the newest row was recorded: Unix seconds, and microseconds within the second. Takes the same
+    /// time for any size of file.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
     pub fn newest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
-        let newest = self.query(&Query { limit: Some(1), ..Query::default() })?;
-        Ok(newest.first().map(|record| (record.timestamp, record.micros)))
+        self.end(End::Newest)
     }
 
-    fn sqlite(&self, source: rusqlite::Error) -> HistoryError {
-        HistoryError::Sqlite { path: self.path.clone(), source }
+    /// When the oldest row was recorded, or began; as [`newest`](Self::newest).
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    pub fn oldest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
+        self.end(End::Oldest)
     }
 
-    fn try_query(&self, query: &Query) -> rusqlite::Result<Vec<Record>> {
-        let mut sql = format!(
-            "SELECT timestamp, wan_name, metric_name, value, labels, granularity, {}
-             FROM metrics WHERE timestamp BETWEEN ? AND ?",
-            self.extra_columns
-        );
-        let mut values: Vec<Value> = vec![query.from.into(), query.to.into()];
-        if !query.metrics.is_empty() {
-            sql += &format!(" AND metric_name IN (?{})", ", ?".repeat(query.metrics.len() - 1));
-            values.extend(query.metrics.iter().cloned().map(Value::from));
+    fn end(&self, end: End) -> Result<Option<(i64, u32)>, HistoryError> {
+        match self.layout {
+            Layout::Ours => self.named(ours::end(&self.db, end)),
+            Layout::Original => {
+                let ends = self.sqlite(original::ends(&self.db))?;
+                let pick = |(first, last)| if end == End::Oldest { first } else { last };
+                Ok(ends.map(|ends| (pick(ends), 0)))
+            }
         }
-        if let Some(wan) = &query.wan {
-            sql += " AND wan_name = ?";
-            values.push(wan.clone().into());
+    }
+
+    fn plan(&self, query: &Query) -> Result<Plan, HistoryError> {
+        self.named(Plan::new(&self.db, query))
+    }
+
+    fn original(&self, query: &Query) -> Result<OriginalRows, HistoryError> {
+        let extent = self.sqlite(original::extent(&self.db))?;
+        let segments = tiers::plan(query.tiers, tiers::wanted(query, &[extent]), &extent);
+        Ok(OriginalRows::new(query, segments))
+    }
+
+    fn original_summary(&self, query: &Query) -> Result<Vec<SeriesSummary>, HistoryError> {
+        let mut all: BTreeMap<Arc<SeriesName>, Gathered> = BTreeMap::new();
+        let mut rows = self.original(query)?;
+        while let Some(record) = self.sqlite(rows.next(&self.db))? {
+            let raw = record.granularity == Granularity::Raw;
+            let gathered = all.entry(Arc::clone(&record.series)).or_insert_with(|| {
+                match original::rollup(&record.series.metric_name) {
+                    Rollup::Mode => Gathered::States(States::default()),
+                    _ => Gathered::Numbers(Numbers::default()),
+                }
+            });
+            let value = record.value;
+            match gathered {
+                Gathered::Numbers(numbers) if raw => numbers.raw.push(value),
+                Gathered::Numbers(numbers) => numbers.rolled(record.granularity, value, None),
+                Gathered::States(states) if raw => {
+                    states.raw.push((time::instant(record.timestamp, 0), value));
+                }
+                Gathered::States(states) => states.rolled(RolledState {
+                    granularity: record.granularity,
+                    start: record.timestamp,
+                    state: value,
+                    count: 1,
+                    of: 1,
+                }),
+            }
         }
-        if let Tiers::Only(granularity) = query.tiers {
-            sql += " AND granularity = ?";
-            values.push(granularity.as_str().to_owned().into());
-        }
-        sql += match query.order {
-            Order::NewestFirst => " ORDER BY timestamp DESC, micros DESC LIMIT ? OFFSET ?",
-            Order::OldestFirst => " ORDER BY timestamp, micros LIMIT ? OFFSET ?",
-        };
-        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        values.push(query.limit.map_or(-1, whole).into());
-        values.push(whole(query.offset).into());
-        let mut statement = self.db.prepare(&sql)?;
-        let mut names: HashMap<SeriesName, Arc<SeriesName>> = HashMap::new();
-        let records = statement.query_map(params_from_iter(values), |row| {
-            let name = SeriesName {
-                metric_name: row.get(2)?,
-                wan_name: row.get(1)?,
-                source: row.get(6)?,
-                labels: row.get(4)?,
+        let end = time::end_of(query.to);
+        let finish = |(series, gathered): (_, Gathered)| gathered.finish(series, end);
+        Ok(all.into_iter().filter_map(finish).collect())
+    }
+
+    fn named<T>(&self, read: Read<T>) -> Result<T, HistoryError> {
+        read.map_err(|error| error.of(&self.path))
+    }
+
+    fn sqlite<T>(&self, read: rusqlite::Result<T>) -> Result<T, HistoryError> {
+        self.named(read.map_err(Into::into))
+    }
+}
+
+/// The rows of a query. Made by [`History::records`].
+#[derive(Debug)]
+pub struct Records<'a> {
+    history: &'a History,
+    source: Source,
+    skip: u64,
+    left: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Ours(Merge),
+    Original(Box<OriginalRows>),
+}
+
+impl Records<'_> {
+    fn read(&mut self) -> Read<Option<Record>> {
+        let db = &self.history.db;
+        loop {
+            let record = match &mut self.source {
+                Source::Ours(rows) => rows.next(db)?,
+                Source::Original(rows) => rows.next(db)?,
             };
-            let granularity: String = row.get(5)?;
-            let is_event = name.labels.as_ref().is_some_and(|text| text.contains("\"reason\""));
-            Ok(Record {
-                timestamp: row.get(0)?,
-                micros: row.get(7)?,
-                series: Arc::clone(names.entry(name.clone()).or_insert_with(|| Arc::new(name))),
-                value: row.get(3)?,
-                granularity: granularity.parse().unwrap_or(Granularity::Raw),
-                rolled: None,
-                is_event,
-            })
-        })?;
-        records.collect()
+            match (self.skip, record) {
+                (0, record) => return Ok(record),
+                (_, None) => return Ok(None),
+                (_, Some(_)) => self.skip -= 1,
+            }
+        }
     }
 }
 
-/// Opens a file, and names the columns of `metrics`: none if there is no such table or view.
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<(Connection, Vec<String>)> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(WAIT)?;
-    let columns = db
-        .prepare("SELECT name FROM pragma_table_info('metrics')")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok((db, columns))
-}
+impl Iterator for Records<'_> {
+    type Item = Result<Record, HistoryError>;
 
-/// Whether SQLite failed to make the files it wants beside the one it reads.
-fn needs_folder(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
-}
-
-fn log_exists(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    Path::new(&log).exists()
-}
-
-/// The name by which SQLite takes a file for one that nobody changes.
-fn immutable(path: &Path) -> PathBuf {
-    let path = path.to_string_lossy();
-    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    format!("file:{path}?immutable=1").into()
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let record = self.history.named(self.read()).transpose();
+        match record {
+            Some(Ok(_)) => self.left -= 1,
+            None | Some(Err(_)) => self.left = 0,
+        }
+        record
+    }
 }

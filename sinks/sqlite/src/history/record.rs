@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use wanctl_sink::Rollup;
+
 use super::Granularity;
 
 /// Whose values: what a row's series is called.
@@ -45,4 +47,13 @@ pub struct Rolled {
     pub max: f64,
     /// How many values there were.
     pub count: u64,
+}
+
+/// A series, and how it is summed up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesInfo {
+    /// What it is called.
+    pub name: Arc<SeriesName>,
+    /// What an interval of it comes to; of states, [`Rollup::Mode`].
+    pub rollup: Rollup,
 }

@@ -103,23 +103,22 @@ fn a_second_damaged_file_does_not_replace_the_first() {
 fn damage_inside_the_file_is_found_by_writing_and_moved_aside() {
     let folder = Folder::new();
     let schema = schema("wan1");
-    let rows = |from: i64| (from..from + 2000).map(|s| rtt(&schema, second(s), 1.0));
+    let rows = |from: i64| (from..from + 8000).map(|s| rtt(&schema, second(s), 1.0));
     let mut writer = folder.open();
     write(&mut *writer, &rows(0).collect::<Vec<_>>());
     writer.close(soon()).unwrap();
     // Everything but the pages with the schema, which opening looks at.
     let mut bytes = fs::read(folder.path()).unwrap();
-    let frames = bytes.len() - 8 * 4096;
-    bytes[frames..].fill(0x55);
+    bytes[20 * 4096..].fill(0x55);
     fs::write(folder.path(), bytes).unwrap();
 
     let mut writer = folder.open();
-    let class = fails(&mut *writer, &rows(2000).collect::<Vec<_>>(), soon());
+    let class = fails(&mut *writer, &rows(8000).collect::<Vec<_>>(), soon());
     assert_eq!(class, FaultClass::Corrupt);
     drop(writer);
     assert!(folder.files("")[0].starts_with("metrics.db.corrupt-"), "{:?}", folder.files(""));
-    write(&mut *folder.open(), &rows(2000).collect::<Vec<_>>());
-    assert_eq!(folder.count("metrics"), 2000);
+    write(&mut *folder.open(), &rows(8000).collect::<Vec<_>>());
+    assert_eq!(folder.count("frames"), 8000);
 }
 
 #[test]
@@ -143,7 +142,24 @@ fn a_later_schema_version_is_refused() {
     folder.connect().pragma_update(None, "user_version", 3).unwrap();
     let error = folder.try_open().err().unwrap();
     assert_eq!(error.class, FaultClass::Config);
-    assert!(error.to_string().ends_with("has schema version 3; accepted: 2"), "{error}");
+    assert!(error.to_string().contains("has schema version 3; accepted: 2 "), "{error}");
+}
+
+#[test]
+fn a_history_of_the_original_is_not_touched_and_told_how_to_be_read_in() {
+    let folder = Folder::new();
+    folder
+        .connect()
+        .execute_batch(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp INTEGER, wan_name TEXT,
+             metric_name TEXT, value REAL, labels TEXT, granularity TEXT)",
+        )
+        .unwrap();
+    let before = fs::read(folder.path()).unwrap();
+    let error = folder.try_open().err().unwrap();
+    assert_eq!(error.class, FaultClass::Config);
+    assert!(error.to_string().contains("wanctl history import"), "{error}");
+    assert_eq!(fs::read(folder.path()).unwrap(), before);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use wanctl_sink::{
     Batch, Deadline, Event, FaultClass, Frame, Item, Kind, Metric, OpenContext, Rollup, Schema,
-    Series, SinkConfig, SinkError, SinkWriter, Timestamp, Unit, Written,
+    Series, Settings, SinkConfig, SinkError, SinkWriter, Timestamp, Unit, Written,
 };
 use wanctl_sink_sqlite::{History, Query, Record, SqliteConfig};
 
@@ -38,8 +38,19 @@ impl Folder {
     }
 
     pub(crate) fn try_open(&self) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let config = SqliteConfig { path: self.path(), retention_days: 1 };
+        self.try_open_with("")
+    }
+
+    /// With further settings, as YAML.
+    pub(crate) fn try_open_with(&self, more: &str) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let settings = format!("path: {}\n{more}", self.path().display());
+        let config: SqliteConfig = Settings::from_yaml(&settings).unwrap().parse().unwrap();
+        assert_eq!(config.check(), []);
         config.open(&OpenContext::new("history", soon()))
+    }
+
+    pub(crate) fn open_with(&self, more: &str) -> Box<dyn SinkWriter> {
+        self.try_open_with(more).unwrap()
     }
 
     pub(crate) fn open(&self) -> Box<dyn SinkWriter> {

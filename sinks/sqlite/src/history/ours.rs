@@ -1,0 +1,275 @@
+//! Files of this sink: what a query means for the tables in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use wanctl_sink::Rollup;
+
+use super::error::Read;
+use super::filter::Filter;
+use super::gather::{Gathered, Numbers, RolledState, States};
+use super::merge::Merge;
+use super::raw::{Pages, Wanted, decode};
+use super::series::{self, Series, unsigned, value};
+use super::streams::{EventRows, RawRows, RolledRows, Stream, count_rolled};
+use super::tiers::{self, Extent};
+use super::time::{end_of, instant, split};
+use super::{Granularity, Order, Query, Rows, Segment, SeriesSummary, Tiers};
+
+/// What a query reads.
+#[derive(Debug)]
+pub(super) struct Plan {
+    series: Vec<Series>,
+    /// Of each series, what answers where.
+    segments: Vec<Vec<Segment>>,
+    /// The tier that is asked for.
+    pub(super) wanted: Granularity,
+    query: Query,
+}
+
+impl Plan {
+    /// One short transaction.
+    pub(super) fn new(db: &Connection, query: &Query) -> Read<Self> {
+        let transaction = db.unchecked_transaction()?;
+        let series = match query.rows {
+            Rows::Events => Vec::new(),
+            Rows::All | Rows::Samples => series::matching(db, query)?,
+        };
+        let extents = match query.tiers {
+            Tiers::Only(_) => vec![Extent::default(); series.len()],
+            Tiers::Auto | Tiers::Finest => series::extents(db, &series)?,
+        };
+        transaction.finish()?;
+        let wanted = tiers::wanted(query, &extents);
+        let segments =
+            extents.iter().map(|extent| tiers::plan(query.tiers, wanted, extent)).collect();
+        Ok(Plan { series, segments, wanted, query: query.clone() })
+    }
+
+    fn range(&self) -> (i64, i64) {
+        (self.query.from, self.query.to)
+    }
+
+    /// The segments in the range of the query, with the positions of their series.
+    fn segments(&self) -> impl Iterator<Item = (usize, &Series, Segment)> {
+        let (from, to) = self.range();
+        let of_series = self.series.iter().zip(&self.segments).enumerate();
+        of_series
+            .flat_map(|(at, (series, segments))| segments.iter().map(move |one| (at, series, *one)))
+            .filter(move |(_, _, segment)| segment.from.max(from) <= segment.to.min(to))
+    }
+
+    fn rolled(&self) -> impl Iterator<Item = (usize, &Series, Segment)> {
+        self.segments().filter(|(_, _, segment)| segment.granularity != Granularity::Raw)
+    }
+
+    /// The raw rows of each bundle, with the positions of their series, which are in order.
+    fn bundles(&self, order: Order) -> Vec<(Pages, Vec<usize>)> {
+        let (from, to) = self.range();
+        let mut bundles: BTreeMap<i64, (Vec<Wanted>, Vec<usize>)> = BTreeMap::new();
+        for (at, series, segment) in self.segments() {
+            if segment.granularity == Granularity::Raw {
+                let (wanted, positions) = bundles.entry(series.bundle).or_default();
+                wanted.push(Wanted::new(series.position, series.scale, segment, from, to));
+                positions.push(at);
+            }
+        }
+        let pages = |(bundle, (wanted, positions))| (Pages::new(bundle, wanted, order), positions);
+        bundles.into_iter().map(pages).collect()
+    }
+
+    fn events(&self) -> Option<EventRows> {
+        let filter = || Filter::names(&self.query);
+        (self.query.rows != Rows::Samples)
+            .then(|| EventRows::new(filter(), self.range(), self.query.order))
+    }
+
+    /// The rows, in order.
+    pub(super) fn rows(&self) -> Merge {
+        let order = self.query.order;
+        let mut streams = Vec::new();
+        for (pages, positions) in self.bundles(order) {
+            let name = |at: usize| self.series.get(at).map(|series| Arc::clone(&series.name));
+            let names = positions.into_iter().filter_map(name).collect();
+            streams.push(Stream::Raw(RawRows::new(pages, names, order)));
+        }
+        for (_, series, segment) in self.rolled() {
+            let series = (series.id, &series.name);
+            streams.push(Stream::Rolled(RolledRows::new(series, segment, self.range(), order)));
+        }
+        streams.extend(self.events().map(Stream::Events));
+        Merge::new(streams, order)
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(&self, db: &Connection) -> Read<u64> {
+        let mut count = 0;
+        for (pages, _) in self.bundles(Order::OldestFirst) {
+            count += pages.count(db)?;
+        }
+        for (_, series, segment) in self.rolled() {
+            count += count_rolled(db, series.id, segment, self.range())?;
+        }
+        match self.events() {
+            Some(events) => Ok(count + events.count(db)?),
+            None => Ok(count),
+        }
+    }
+
+    /// The statistics of each series that has rows.
+    pub(super) fn summary(&self, db: &Connection) -> Read<Vec<SeriesSummary>> {
+        let empty = |series: &Series| match series.rollup {
+            Rollup::Mode => Gathered::States(States::default()),
+            _ => Gathered::Numbers(Numbers::default()),
+        };
+        let mut all: Vec<Gathered> = self.series.iter().map(empty).collect();
+        for (at, series, segment) in self.rolled() {
+            match all.get_mut(at) {
+                Some(Gathered::Numbers(numbers)) => {
+                    let series = (series.id, &series.name);
+                    let order = Order::OldestFirst;
+                    let mut rows = RolledRows::new(series, segment, self.range(), order);
+                    loop {
+                        let page = rows.next_page(db)?;
+                        if page.is_empty() {
+                            break;
+                        }
+                        for interval in page {
+                            let rolled = Some(interval.rolled);
+                            numbers.rolled(segment.granularity, interval.value, rolled);
+                        }
+                    }
+                }
+                Some(Gathered::States(states)) => {
+                    rolled_states(db, series.id, segment, self.range(), states)?;
+                }
+                None => {}
+            }
+        }
+        for (mut pages, positions) in self.bundles(Order::OldestFirst) {
+            while let Some(page) = pages.next(db)? {
+                for (column, (wanted, at)) in pages.wanted().iter().zip(&positions).enumerate() {
+                    match all.get_mut(*at) {
+                        Some(Gathered::Numbers(numbers)) => {
+                            numbers.raw.extend(page.values(column, wanted.from, wanted.to));
+                        }
+                        Some(Gathered::States(states)) => {
+                            states.raw.extend(page.samples(column, wanted.from, wanted.to));
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+        let end = end_of(self.query.to);
+        let finish = |(gathered, series): (Gathered, &Series)| {
+            gathered.finish(Arc::clone(&series.name), end)
+        };
+        Ok(all.into_iter().zip(&self.series).filter_map(finish).collect())
+    }
+}
+
+/// How often each state occurred in the intervals of a segment.
+fn rolled_states(
+    db: &Connection,
+    series: i64,
+    segment: Segment,
+    (from, to): (i64, i64),
+    states: &mut States,
+) -> rusqlite::Result<()> {
+    // An interval without them (an imported one) had its most frequent state throughout.
+    let mut select = db.prepare_cached(
+        "SELECT r.start, coalesce(CAST(s.key AS REAL), r.value), coalesce(s.value, r.count), r.count
+         FROM rollups AS r LEFT JOIN json_each(r.states) AS s
+         WHERE r.seconds = ?1 AND r.series_id = ?2 AND r.start BETWEEN ?3 AND ?4 ORDER BY r.start",
+    )?;
+    let granularity = segment.granularity;
+    let (from, to) = (segment.from.max(from), segment.to.min(to));
+    let mut rows = select.query(params![granularity.seconds(), series, from, to])?;
+    while let Some(row) = rows.next()? {
+        states.rolled(RolledState {
+            granularity,
+            start: row.get(0)?,
+            state: row.get(1)?,
+            count: unsigned(row, 2)?,
+            of: unsigned(row, 3)?,
+        });
+    }
+    Ok(())
+}
+
+/// Which end of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Oldest,
+    Newest,
+}
+
+/// When the oldest or newest row was recorded.
+pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
+    let transaction = db.unchecked_transaction()?;
+    let direction = match end {
+        End::Oldest => "",
+        End::Newest => "DESC",
+    };
+    let further = |one: Option<i64>, other: Option<i64>| match (one, other) {
+        (Some(one), Some(other)) if end == End::Oldest => Some(one.min(other)),
+        (one, other) => one.max(other),
+    };
+    let event =
+        format!("SELECT sec, us FROM events ORDER BY sec {direction}, us {direction} LIMIT 1");
+    let mut found = at(db, &event, &[])?;
+    let mut bundles = db.prepare_cached("SELECT id FROM bundles")?;
+    let bundles: Vec<i64> = bundles.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for bundle in bundles {
+        let hot = format!(
+            "SELECT sec, us FROM frames WHERE bundle_id = ?1
+             ORDER BY sec {direction}, us {direction} LIMIT 1"
+        );
+        let mut raw = at(db, &hot, &[bundle])?;
+        let sealed = format!(
+            "SELECT id, first_sec, last_sec FROM chunks WHERE bundle_id = ?1
+             ORDER BY first_sec {direction} LIMIT 1"
+        );
+        let chunk = db.prepare_cached(&sealed)?.query_row([bundle], |row| {
+            Ok((row.get::<_, i64>(0)?, instant(row.get(1)?, 0), end_of(row.get(2)?)))
+        });
+        let chunk = rusqlite::OptionalExtension::optional(chunk)?;
+        if let Some((id, first, last)) = chunk {
+            // Only a chunk that may be further than all else is worth decoding.
+            let edge = if end == End::Oldest { first } else { last };
+            if further(further(found, raw), Some(edge)) == Some(edge) {
+                let instants = decode(db, id, &[])?.micros;
+                let outer = if end == End::Oldest { instants.first() } else { instants.last() };
+                raw = further(raw, outer.copied());
+            }
+        }
+        // Where raw rows are, the newest of them is newer than any interval.
+        if raw.is_none() || end == End::Oldest {
+            raw = further(raw, rolled_end(db, bundle, direction)?);
+        }
+        found = further(found, raw);
+    }
+    transaction.finish()?;
+    Ok(found.map(split))
+}
+
+/// The first or last interval of a bundle's series.
+fn rolled_end(db: &Connection, bundle: i64, direction: &str) -> rusqlite::Result<Option<i64>> {
+    let function = if direction.is_empty() { "min" } else { "max" };
+    let sql = format!(
+        "SELECT {function}((SELECT start FROM rollups WHERE seconds = tier.column1
+             AND series_id = series.id ORDER BY start {direction} LIMIT 1))
+         FROM series, (VALUES (60), (300), (3600)) AS tier WHERE series.bundle_id = ?1"
+    );
+    let start: Option<Option<i64>> = value(db, &sql, [bundle])?;
+    Ok(start.flatten().map(|start| instant(start, 0)))
+}
+
+fn at(db: &Connection, sql: &str, params: &[i64]) -> rusqlite::Result<Option<i64>> {
+    let params = rusqlite::params_from_iter(params);
+    let found =
+        db.prepare_cached(sql)?.query_row(params, |row| Ok(instant(row.get(0)?, row.get(1)?)));
+    rusqlite::OptionalExtension::optional(found)
+}

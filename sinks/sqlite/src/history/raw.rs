@@ -1,0 +1,379 @@
+//! The raw rows of one bundle, hot and sealed, page after page.
+//!
+//! A page is read in one short transaction, which begins where the last page ended: by instant, never by
+//! table. So rows that are sealed in between are neither lost nor read twice.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+
+use super::error::{Read, ReadError};
+use super::series::{self, value};
+use super::time::{Left, end_of, instant, split};
+use super::{Order, Segment};
+use crate::chunk::{Chunk, ChunkError, ChunkInfo, Column, Values};
+
+/// How many rows are read from `frames` at once: few at first, because often few are wanted.
+const FIRST_PAGE: usize = 64;
+const LARGEST_PAGE: usize = 4096;
+
+/// One series of the bundle.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) position: usize,
+    pub(super) scale: f64,
+    /// From which instant to which, both included.
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+impl Wanted {
+    /// The part of a segment that lies in a query's range.
+    pub(super) fn new(position: usize, scale: f64, segment: Segment, from: i64, to: i64) -> Self {
+        let (from, to) = (segment.from.max(from), segment.to.min(to));
+        Wanted { position, scale, from: instant(from, 0), to: end_of(to) }
+    }
+}
+
+/// Rows in the order of time.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) instants: Vec<i64>,
+    /// Of each series wanted, its values; NaN where there is none.
+    pub(super) columns: Vec<Vec<f64>>,
+}
+
+impl Page {
+    pub(super) fn new(columns: usize) -> Self {
+        Page { instants: Vec::new(), columns: vec![Vec::new(); columns] }
+    }
+
+    fn reverse(&mut self) {
+        self.instants.reverse();
+        self.columns.iter_mut().for_each(|column| column.reverse());
+    }
+
+    /// The rows from instant to instant, both included.
+    pub(super) fn rows(&self, from: i64, to: i64) -> std::ops::Range<usize> {
+        let first = self.instants.partition_point(|at| *at < from);
+        let end = self.instants.partition_point(|at| *at <= to);
+        first..end.max(first)
+    }
+
+    /// The values of a column from instant to instant, both included, without the gaps.
+    pub(super) fn values(
+        &self,
+        column: usize,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = f64> + '_ {
+        let values = self.columns.get(column).and_then(|all| all.get(self.rows(from, to)));
+        values.unwrap_or_default().iter().copied().filter(|value| !value.is_nan())
+    }
+
+    /// The same with their instants.
+    pub(super) fn samples(
+        &self,
+        column: usize,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (i64, f64)> + '_ {
+        let rows = self.rows(from, to);
+        let instants = self.instants.get(rows.clone()).unwrap_or_default();
+        let values = self.columns.get(column).and_then(|all| all.get(rows)).unwrap_or_default();
+        instants.iter().copied().zip(values.iter().copied()).filter(|(_, value)| !value.is_nan())
+    }
+
+    fn keep(&mut self, rows: std::ops::Range<usize>) {
+        let cut = |end: usize, start: usize, column: &mut Vec<f64>| {
+            column.truncate(end);
+            column.drain(..start.min(column.len()));
+        };
+        self.columns.iter_mut().for_each(|column| cut(rows.end, rows.start, column));
+        self.instants.truncate(rows.end);
+        self.instants.drain(..rows.start.min(self.instants.len()));
+    }
+
+    /// Both pages as one. Of an instant that both have, what this one has stays.
+    fn merge(self, other: Page) -> Page {
+        let mut merged = Page::new(self.columns.len());
+        let (mut mine, mut its) = (0, 0);
+        loop {
+            let here = self.instants.get(mine).copied();
+            let there = other.instants.get(its).copied();
+            let Some(at) = here.into_iter().chain(there).min() else { return merged };
+            let (from_here, from_there) = (here == Some(at), there == Some(at));
+            merged.instants.push(at);
+            let columns = self.columns.iter().zip(&other.columns);
+            for (to, (first, second)) in merged.columns.iter_mut().zip(columns) {
+                let pick = |there: bool, column: &[f64], row: usize| {
+                    column.get(row).copied().filter(|value| there && !value.is_nan())
+                };
+                let value = pick(from_here, first, mine).or(pick(from_there, second, its));
+                to.push(value.unwrap_or(f64::NAN));
+            }
+            mine += usize::from(from_here);
+            its += usize::from(from_there);
+        }
+    }
+}
+
+/// A row of `chunks`, without its data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sealed {
+    pub(super) id: i64,
+    /// The first instant of its range, and the last one.
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+impl Sealed {
+    /// The chunk of which something is left that is read first. Ranges of a bundle's chunks never overlap.
+    pub(super) fn next(db: &Connection, bundle: i64, left: Left) -> rusqlite::Result<Option<Self>> {
+        let Some((from, to)) = left.range() else { return Ok(None) };
+        let (from, to) = (split(from).0, split(to).0);
+        let at_or_before = "first_sec <= ?2 AND last_sec >= ?3 ORDER BY first_sec DESC LIMIT 1";
+        let after = "first_sec > ?2 AND first_sec <= ?3 ORDER BY first_sec LIMIT 1";
+        match left.order {
+            Order::NewestFirst => Sealed::find(db, bundle, at_or_before, to, from),
+            Order::OldestFirst => match Sealed::find(db, bundle, at_or_before, from, from)? {
+                None => Sealed::find(db, bundle, after, from, to),
+                found => Ok(found),
+            },
+        }
+    }
+
+    fn find(
+        db: &Connection,
+        bundle: i64,
+        condition: &str,
+        one: i64,
+        other: i64,
+    ) -> rusqlite::Result<Option<Self>> {
+        let mut find = db.prepare_cached(&format!(
+            "SELECT id, first_sec, last_sec FROM chunks
+             WHERE bundle_id = ?1 AND {condition}"
+        ))?;
+        let mut rows = find.query([bundle, one, other])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(Sealed { id: row.get(0)?, from: instant(row.get(1)?, 0), to: end_of(row.get(2)?) }))
+    }
+
+    /// The wanted columns of its rows.
+    pub(super) fn read(self, db: &Connection, wanted: &[Wanted]) -> Read<Page> {
+        let positions: Vec<usize> = wanted.iter().map(|wanted| wanted.position).collect();
+        let mut chunk = decode(db, self.id, &positions)?;
+        let rows = chunk.micros.len();
+        let column = |wanted: &Wanted| {
+            let column = chunk.columns.get_mut(wanted.position).and_then(Option::take);
+            column.map_or_else(|| vec![f64::NAN; rows], |column| numbers(column, wanted.scale))
+        };
+        let columns = wanted.iter().map(column).collect();
+        Ok(Page { instants: chunk.micros, columns })
+    }
+}
+
+/// The times and these columns of a chunk.
+pub(super) fn decode(db: &Connection, id: i64, positions: &[usize]) -> Read<Chunk> {
+    with_data(db, id, |data| Chunk::decode(data, positions))
+}
+
+fn with_data<T>(
+    db: &Connection,
+    id: i64,
+    read: impl FnOnce(&[u8]) -> Result<T, ChunkError>,
+) -> Read<T> {
+    let mut select = db.prepare_cached("SELECT data FROM chunks WHERE id = ?1")?;
+    let mut rows = select.query([id])?;
+    let Some(row) = rows.next()? else {
+        return Err(rusqlite::Error::QueryReturnedNoRows.into());
+    };
+    let data = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+    read(data).map_err(|error| ReadError::Chunk(id, error))
+}
+
+/// A value for each row; NaN where there is none.
+fn numbers(column: Column, scale: f64) -> Vec<f64> {
+    let values: Vec<f64> = match column.values {
+        Values::Whole(values) => values.into_iter().map(|whole| whole as f64 / scale).collect(),
+        Values::Real(values) => values,
+    };
+    let Some(present) = column.present else { return values };
+    let mut values = values.into_iter();
+    let mut next = |present: bool| present.then(|| values.next()).flatten().unwrap_or(f64::NAN);
+    present.into_iter().map(&mut next).collect()
+}
+
+/// The pages of a bundle.
+#[derive(Debug)]
+pub(super) struct Pages {
+    bundle: i64,
+    wanted: Vec<Wanted>,
+    left: Left,
+    sql: String,
+    rows: usize,
+}
+
+impl Pages {
+    pub(super) fn new(bundle: i64, wanted: Vec<Wanted>, order: Order) -> Self {
+        let from = wanted.iter().map(|wanted| wanted.from).min().unwrap_or(i64::MAX);
+        let to = wanted.iter().map(|wanted| wanted.to).max().unwrap_or(i64::MIN);
+        let direction = match order {
+            Order::OldestFirst => "",
+            Order::NewestFirst => "DESC",
+        };
+        let columns: String =
+            wanted.iter().map(|wanted| format!(", v{}", wanted.position)).collect();
+        let sql = format!(
+            "SELECT sec, us{columns} FROM frames
+             WHERE bundle_id = ?1 AND sec >= ?2 AND (sec > ?2 OR us >= ?3)
+             AND sec <= ?4 AND (sec < ?4 OR us <= ?5)
+             ORDER BY sec {direction}, us {direction} LIMIT ?6"
+        );
+        Pages { bundle, wanted, left: Left::new(from, to, order), sql, rows: FIRST_PAGE }
+    }
+
+    pub(super) fn wanted(&self) -> &[Wanted] {
+        &self.wanted
+    }
+
+    /// The instant at which reading goes on; `None` when all is read.
+    pub(super) fn position(&self) -> Option<i64> {
+        self.left.next()
+    }
+
+    /// The next rows, in the order of time whatever the order of pages; `None` when all is read.
+    pub(super) fn next(&mut self, db: &Connection) -> Read<Option<Page>> {
+        let transaction = db.unchecked_transaction()?;
+        let page = loop {
+            let Some((from, to)) = self.left.range() else { break None };
+            let sealed = Sealed::next(db, self.bundle, self.left)?;
+            // What comes before the chunk.
+            let (open, rest) = match (sealed, self.left.order) {
+                (None, _) => (Some((from, to)), None),
+                (Some(chunk), Order::OldestFirst) => {
+                    (Some((from, chunk.from - 1)), Some((chunk, chunk.from - 1)))
+                }
+                (Some(chunk), Order::NewestFirst) => {
+                    (Some((chunk.to + 1, to)), Some((chunk, chunk.to + 1)))
+                }
+            };
+            if let Some((from, to)) = open.filter(|(from, to)| from <= to) {
+                let page = self.frames(db, from, to, self.rows)?;
+                let full = page.instants.len() >= self.rows;
+                self.rows = (self.rows * 4).min(LARGEST_PAGE);
+                let read_to = match (full, self.left.order) {
+                    (true, Order::OldestFirst) => page.instants.last().copied(),
+                    (true, Order::NewestFirst) => page.instants.first().copied(),
+                    (false, _) => rest.map(|(_, edge)| edge),
+                };
+                match read_to {
+                    Some(instant) => self.left.read_through(instant),
+                    None => self.left.finish(),
+                }
+                if !page.instants.is_empty() {
+                    break Some(page);
+                }
+            }
+            if let Some((chunk, _)) = rest {
+                let page = self.sealed(db, chunk)?;
+                if !page.instants.is_empty() {
+                    break Some(page);
+                }
+            }
+        };
+        transaction.finish()?;
+        Ok(page)
+    }
+
+    /// What is left of a chunk, with the rows that came too late for it.
+    fn sealed(&mut self, db: &Connection, chunk: Sealed) -> Read<Page> {
+        let Some((from, to)) = self.left.range() else { return Ok(Page::default()) };
+        let (from, to) = (from.max(chunk.from), to.min(chunk.to));
+        let mut page = chunk.read(db, &self.wanted)?;
+        page.keep(page.rows(from, to));
+        let late = self.frames(db, from, to, usize::MAX)?;
+        if !late.instants.is_empty() {
+            page = page.merge(late);
+        }
+        self.left.read_through(match self.left.order {
+            Order::OldestFirst => to,
+            Order::NewestFirst => from,
+        });
+        Ok(page)
+    }
+
+    /// Up to so many rows of `frames`, from instant to instant, both included.
+    fn frames(&self, db: &Connection, from: i64, to: i64, most: usize) -> rusqlite::Result<Page> {
+        let mut select = db.prepare_cached(&self.sql)?;
+        let ((from, from_us), (to, to_us)) = (split(from), split(to));
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![self.bundle, from, from_us, to, to_us, most])?;
+        let mut page = Page::new(self.wanted.len());
+        while let Some(row) = rows.next()? {
+            page.instants.push(instant(row.get(0)?, row.get(1)?));
+            for (at, (column, wanted)) in page.columns.iter_mut().zip(&self.wanted).enumerate() {
+                column.push(match row.get_ref(2 + at)? {
+                    ValueRef::Integer(whole) => whole as f64 / wanted.scale,
+                    ValueRef::Real(real) => real,
+                    _ => f64::NAN,
+                });
+            }
+        }
+        if self.left.order == Order::NewestFirst {
+            page.reverse();
+        }
+        Ok(page)
+    }
+
+    /// How many samples are left, of all series wanted.
+    pub(super) fn count(mut self, db: &Connection) -> Read<u64> {
+        let transaction = db.unchecked_transaction()?;
+        let mut count = 0;
+        while let Some((from, to)) = self.left.range() {
+            let sealed = Sealed::next(db, self.bundle, self.left)?;
+            let open_to = sealed.map_or(to, |chunk| to.min(chunk.from - 1));
+            if from <= open_to {
+                count += self.count_frames(db, from, open_to)?;
+            }
+            let Some(chunk) = sealed else { break };
+            let inside = |wanted: &Wanted| wanted.from <= chunk.from && chunk.to <= wanted.to;
+            if self.wanted.iter().all(inside) && !self.has_late(db, chunk)? {
+                let info = with_data(db, chunk.id, ChunkInfo::of)?;
+                let samples = |wanted: &Wanted| info.samples.get(wanted.position).copied();
+                count += self.wanted.iter().filter_map(samples).sum::<usize>() as u64;
+                self.left.read_through(chunk.to);
+            } else {
+                self.left.read_through(chunk.from - 1);
+                let page = self.sealed(db, chunk)?;
+                for (column, wanted) in self.wanted.iter().enumerate() {
+                    count += page.values(column, wanted.from, wanted.to).count() as u64;
+                }
+            }
+        }
+        transaction.finish()?;
+        Ok(count)
+    }
+
+    fn count_frames(&self, db: &Connection, from: i64, to: i64) -> rusqlite::Result<u64> {
+        let mut count = 0;
+        for wanted in &self.wanted {
+            let (from, to) = (from.max(wanted.from), to.min(wanted.to));
+            let ((from, from_us), (to, to_us)) = (split(from), split(to));
+            let sql = format!(
+                "SELECT count(v{}) FROM frames
+                 WHERE bundle_id = ?1 AND sec >= ?2 AND (sec > ?2 OR us >= ?3)
+                 AND sec <= ?4 AND (sec < ?4 OR us <= ?5)",
+                wanted.position
+            );
+            let params = params![self.bundle, from, from_us, to, to_us];
+            count += series::count(db, &sql, params)?;
+        }
+        Ok(count)
+    }
+
+    fn has_late(&self, db: &Connection, chunk: Sealed) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM frames WHERE bundle_id = ?1 AND sec BETWEEN ?2 AND ?3 LIMIT 1";
+        let params = [self.bundle, split(chunk.from).0, split(chunk.to).0];
+        Ok(value::<i64>(db, sql, params)?.is_some())
+    }
+}

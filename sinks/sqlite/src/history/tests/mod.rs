@@ -1,0 +1,6 @@
+//! Reading files that stand as the writer and its maintenance leave them.
+
+mod fixture;
+mod pages;
+mod sums;
+mod tiers;
