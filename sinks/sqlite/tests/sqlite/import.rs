@@ -95,19 +95,24 @@ impl Old {
 
     /// How many rows stand in one of the two files and not in the other, by SQLite's own count.
     fn differences(&self) -> i64 {
+        self.only_in("main", "old") + self.missing()
+    }
+
+    /// How many rows stand in the original's file and not in ours.
+    fn missing(&self) -> i64 {
+        self.only_in("old", "main")
+    }
+
+    fn only_in(&self, one: &str, other: &str) -> i64 {
         let db = Connection::open(self.path("new.db")).unwrap();
-        let old = self.path("old.db");
-        db.execute("ATTACH ?1 AS old", [old.to_str().unwrap()]).unwrap();
+        db.execute("ATTACH ?1 AS old", [self.path("old.db").to_str().unwrap()]).unwrap();
         let rows = |schema| {
             format!(
                 "SELECT timestamp, wan_name, metric_name, value, labels, granularity, count(*)
                  FROM {schema}.metrics GROUP BY 1, 2, 3, 4, 5, 6"
             )
         };
-        let (new, old) = (rows("main"), rows("old"));
-        let sql = format!(
-            "SELECT (SELECT count(*) FROM ({new} EXCEPT {old})) + (SELECT count(*) FROM ({old} EXCEPT {new}))"
-        );
+        let sql = format!("SELECT count(*) FROM ({} EXCEPT {})", rows(one), rows(other));
         db.query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 }
@@ -455,7 +460,41 @@ fn an_import_joins_a_file_that_is_written_meanwhile() {
     assert_eq!((report.imported(), report.already), (report.read, 0));
     let written = written.into_inner();
     assert!(written > 3, "{written} writes");
-    assert_eq!(old.differences(), 2 * written);
+    let new = Connection::open(old.path("new.db")).unwrap();
+    let count = |sql| new.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let live = "SELECT count(*) FROM frames JOIN series USING (bundle_id)
+         WHERE metric_name = 'wanctl_test_rtt_ms'";
+    assert_eq!(count(live), written);
+    let events = "SELECT count(*) FROM events WHERE metric_name = 'wanctl_test_snapshot'";
+    assert_eq!(count(events), written);
+    assert_eq!(old.missing(), 0);
+}
+
+#[test]
+fn rows_older_than_what_is_kept_raw_become_intervals_before_they_go() {
+    let config = |old: &Old| SqliteConfig { path: old.path("new.db"), ..SqliteConfig::default() };
+    let old = Old::with(&[
+        (START, "wan1", "wanctl_test_rtt_ms", 10.0, None, "raw"),
+        (START, "wan1", "wanctl_test_rtt_ms", 20.0, Some(r#"{"source": "test"}"#), "raw"),
+    ]);
+    old.run();
+    let new = Connection::open(old.path("new.db")).unwrap();
+    // As if the file had been written to for a long time.
+    new.execute("UPDATE bundles SET raw_from = ?1, rolled_to = ?1", [START + 864_000]).unwrap();
+    new.execute_batch("DELETE FROM frames; DELETE FROM imports").unwrap();
+    assert_eq!(old.run().raw, 2);
+    let mut writer = config(&old).open(&OpenContext::new("history", soon())).unwrap();
+    let schema = schema("wan1");
+    for later in 0..100 {
+        let item = rtt(&schema, second(864_000 + 100 * later), 23.4);
+        assert!(matches!(writer.write(&Batch::new(&[item]), soon()), Written::All));
+    }
+    let sql = "SELECT group_concat(value, ' ') FROM
+         (SELECT value FROM metrics WHERE granularity = '1m' AND timestamp <= ?1 ORDER BY value)";
+    let minutes: String = new.query_row(sql, [START], |row| row.get(0)).unwrap();
+    assert_eq!(minutes, "10.0 20.0");
+    let raw = "SELECT count(*) FROM metrics WHERE granularity = 'raw' AND timestamp <= ?1";
+    assert_eq!(new.query_row(raw, [START], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 
 #[test]
