@@ -46,6 +46,9 @@ const SLICE_PAGES: i64 = 128;
 /// How large the write-ahead log may be before it is said that a reader keeps it from being emptied.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
 
+/// How many kinds of work there are.
+const KINDS: u8 = 5;
+
 /// Whether a kind of work has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
@@ -68,6 +71,8 @@ pub(crate) struct Maintenance {
     bundles: Bundles,
     /// The second of the rows when there was nothing left to do.
     done_at: Option<i64>,
+    /// The kind of work that is next.
+    turn: u8,
     /// The believed time that is in the file.
     remembered: Option<i64>,
     /// The last slice failed, which was said.
@@ -89,6 +94,7 @@ impl Maintenance {
             horizon: None,
             bundles: Bundles::default(),
             done_at: None,
+            turn: 0,
             remembered: None,
             failing: false,
             long_log: false,
@@ -178,7 +184,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Some of everything, in the order in which one needs the other done.
+    /// Some of everything. What was not reached in the last slice is first in this one, so that however fast
+    /// rows come, each kind of work has its turn; where one needs the other done, it looks for itself.
     fn slice(
         &mut self,
         db: &Connection,
@@ -186,14 +193,19 @@ impl Maintenance {
         now: i64,
         until: Deadline,
     ) -> rusqlite::Result<Work> {
-        // An interval is over when the rows say so, whether their time is believed or not.
-        if rollup::work(db, &mut self.bundles, newest, until)? == Work::Left
-            || seal::work(db, &mut self.bundles, now - self.hot, self.hot / 4, until)? == Work::Left
-            || expire::work(db, &self.ages, now, until)? == Work::Left
-            || self.within_budget(db, newest, until)? == Work::Left
-            || return_pages(db, SPARE_PAGES)? == Work::Left
-        {
-            return Ok(Work::Left);
+        for _ in 0..KINDS {
+            let work = match self.turn {
+                // An interval is over when the rows say so, whether their time is believed or not.
+                0 => rollup::work(db, &mut self.bundles, newest, until)?,
+                1 => seal::work(db, &mut self.bundles, now - self.hot, self.hot / 4, until)?,
+                2 => expire::work(db, &self.ages, now, until)?,
+                3 => self.within_budget(db, newest, until)?,
+                _ => return_pages(db, SPARE_PAGES)?,
+            };
+            self.turn = (self.turn + 1) % KINDS;
+            if work == Work::Left {
+                return Ok(Work::Left);
+            }
         }
         Ok(Work::AllDone)
     }

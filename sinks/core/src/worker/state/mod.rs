@@ -270,8 +270,16 @@ impl State {
             // There will be no other try.
             Some(until) if until.remaining() <= wait => self.close(),
             Some(until) => Task::Rest(LAST_TRIES.min(until.remaining())),
-            None => Task::Rest((self.setup.batch.linger / 4).clamp(POLL.0, POLL.1)),
+            None => Task::Rest(self.rest(now)),
         }
+    }
+
+    /// Until the next look: a part of the linger, and not beyond its end.
+    fn rest(&self, now: Instant) -> Duration {
+        let look = (self.setup.batch.linger / 4).clamp(POLL.0, POLL.1);
+        let end = self.lingering.map(|(since, time)| (since + time).saturating_duration_since(now));
+        // After its end, something else is waited for.
+        end.filter(|left| !left.is_zero()).map_or(look, |left| left.clamp(POLL.0, look))
     }
 
     fn opening(&self) -> Task {
