@@ -110,7 +110,7 @@ fn everything_is_imported_and_a_second_time_nothing() {
     assert_eq!(lines[0], format!("Imported {} rows of old.db into new.db.", old.rows));
     assert!(lines[1].starts_with("6001 read in "), "{}", report.out);
     assert_eq!(lines[2..], ["6000 raw samples", "1 transitions and snapshots"]);
-    assert!(report.err.contains("rows at raw before "), "{}", report.err);
+    assert!(report.err.contains("raw rows before "), "{}", report.err);
     assert_eq!(old.differences(), 0);
 
     let again = old.import();
@@ -138,7 +138,7 @@ fn an_interrupted_import_says_so_and_goes_on_later() {
     let db = Connection::open(old.path("new.db")).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     let running = old.start();
-    poll("the warning", || running.log_so_far().contains("rows at raw before ").then_some(()));
+    poll("the warning", || running.log_so_far().contains("raw rows before ").then_some(()));
     running.signal("INT");
     db.execute_batch("COMMIT").unwrap();
     let finished = running.finish();
@@ -156,7 +156,7 @@ fn an_interrupted_import_says_so_and_goes_on_later() {
 
 #[test]
 fn an_import_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    let old = Old::with(20_000);
+    let old = Old::with(8_000);
     let mut kills = 0;
     loop {
         let mut running = old.start();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use serde_json::json;
-use wanctl_sink_sqlite::{Granularity, Import, ImportError, ImportReport};
+use wanctl_sink_sqlite::{Granularity, Import, ImportError, ImportReport, Retention};
 
 use super::file::Location;
 use super::interrupt::Interrupt;
@@ -15,11 +15,10 @@ use super::meter::Meter;
 use super::{remark, time};
 use crate::cli::write_json;
 use crate::daemon::Clock;
+use crate::sink::format_duration;
 
 /// The original writes a second's rows within it; so long after, none comes any more.
 const SETTLED: i64 = 2;
-
-const DAY: i64 = 24 * 60 * 60;
 
 /// Arguments of `wanctl history import`.
 #[derive(Debug, clap::Args)]
@@ -76,28 +75,26 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
 
 /// Says which rows won't stay as they are.
 fn warn(import: &Import, now: i64) -> anyhow::Result<()> {
+    let keep = Retention::default();
     for (granularity, oldest) in import.oldest().map_err(|error| explain(error, &import.from))? {
-        let days = kept_days(granularity);
-        let end = now.saturating_sub(days * DAY);
+        let (kept, becomes) = match granularity {
+            Granularity::Raw => (keep.raw, "are rolled up and then removed"),
+            Granularity::Minute => (keep.minute, "are removed"),
+            Granularity::FiveMinutes => (keep.five_minutes, "are removed"),
+            Granularity::Hour => (keep.hour, "are removed"),
+        };
+        let kept_seconds = i64::try_from(kept.as_secs()).unwrap_or(i64::MAX);
+        let end = now.saturating_sub(kept_seconds);
         if oldest < end {
-            let end = time::to_seconds(end)?;
             remark(&format!(
-                "rows at {granularity} before {end} go with the next maintenance unless the sink keeps \
-                 them longer than {days} days (settings: retention)"
+                "{granularity} rows before {} {becomes} by the next maintenance, unless the sink's \
+                 retention.{granularity} is longer than {}",
+                time::to_seconds(end)?,
+                format_duration(kept)
             ));
         }
     }
     Ok(())
-}
-
-/// How long a sink keeps a tier if its settings don't say otherwise.
-fn kept_days(granularity: Granularity) -> i64 {
-    match granularity {
-        Granularity::Raw => 7,
-        Granularity::Minute => 30,
-        Granularity::FiveMinutes => 90,
-        Granularity::Hour => 730,
-    }
 }
 
 /// An import's error without its sources, which are part of its text.

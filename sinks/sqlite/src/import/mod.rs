@@ -155,11 +155,10 @@ impl Import {
         let left = unless_damaged(source.count_from(self.until), 0)?;
         let mut report = ImportReport { before, expected, left, ..ImportReport::default() };
         if start == Position::START {
-            let all = unless_damaged(source.count_all(), 0)?;
-            let of_no_time = all.saturating_sub(expected).saturating_sub(left);
-            report.read = of_no_time;
-            report.expected += of_no_time;
-            report.skip("the time is no number of seconds since 1970", of_no_time);
+            let timeless = unless_damaged(source.count_timeless(), 0)?;
+            report.read = timeless;
+            report.expected += timeless;
+            report.skip("the time is no number of seconds since 1970", timeless);
         }
         if self.dry_run {
             target = None;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ImportError;
-use crate::database::with_suffix;
+use crate::database::APPLICATION_ID;
+use crate::history::read_only;
 
 /// How long a query waits for a writer that has the file to itself.
 const WAIT: Duration = Duration::from_secs(30);
@@ -68,18 +69,11 @@ impl Source {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(ImportError::Missing { path });
         }
-        let opened = match connect(&path, OpenFlags::empty()) {
-            // SQLite wants an index of the log beside the file, and can't make one.
-            Err(error) if needs_folder(&error) && !with_suffix(&path, "-wal").exists() => {
-                connect(&immutable(&path), OpenFlags::SQLITE_OPEN_URI)
-            }
-            opened => opened,
-        };
-        let (db, kind, columns, has_index) = match opened {
+        let (db, columns, is_ours, has_index) = match connect(&path) {
             Ok(opened) => opened,
             Err(source) => return Err(ImportError::Source { path, source }),
         };
-        if kind.as_deref() == Some("view") {
+        if is_ours {
             return Err(ImportError::Ours { path });
         }
         let has = |name: &str| columns.iter().any(|column| column == name);
@@ -182,9 +176,11 @@ impl Source {
         self.number(count, [until])
     }
 
-    /// How many rows there are at all.
-    pub(super) fn count_all(&self) -> Result<u64, ImportError> {
-        self.number("SELECT count(*) FROM metrics", [])
+    /// How many rows have no time, or one before 1970; they are never read.
+    pub(super) fn count_timeless(&self) -> Result<u64, ImportError> {
+        let count = "SELECT count(*) FROM metrics
+             WHERE typeof(timestamp) <> 'integer' OR timestamp < 0";
+        self.number(count, [])
     }
 
     /// The second of the oldest row of a granularity, if it has any.
@@ -242,36 +238,16 @@ fn split<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<(Position, Columns<
     Ok((position, columns))
 }
 
-type Opened = (Connection, Option<String>, Vec<String>, bool);
-
-/// Opens a file and says what `metrics` is in it, which columns it has, and whether its time is indexed.
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Opened> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+/// Opens a file: the columns of `metrics`, whether the file is one of ours, whether its time is indexed.
+fn connect(path: &Path) -> rusqlite::Result<(Connection, Vec<String>, bool, bool)> {
+    let (db, columns) = read_only(path)?;
     db.busy_timeout(WAIT)?;
-    let kind = "SELECT type FROM sqlite_schema WHERE name = 'metrics'";
-    let kind = db.query_row(kind, [], |row| row.get(0)).optional()?;
-    let columns = db
-        .prepare("SELECT name FROM pragma_table_info('metrics')")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let owner: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let has_index = db.query_row(
         "SELECT EXISTS (SELECT 1 FROM pragma_index_list('metrics') AS i, pragma_index_info(i.name) AS c
          WHERE c.seqno = 0 AND c.name = 'timestamp' AND NOT i.partial)",
         [],
         |row| row.get(0),
     )?;
-    Ok((db, kind, columns, has_index))
-}
-
-/// Whether SQLite failed to make the files it wants beside the one it reads.
-fn needs_folder(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
-}
-
-/// The name by which SQLite takes a file for one that nobody changes.
-fn immutable(path: &Path) -> PathBuf {
-    let path = path.to_string_lossy();
-    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    format!("file:{path}?immutable=1").into()
+    Ok((db, columns, owner == APPLICATION_ID, has_index))
 }

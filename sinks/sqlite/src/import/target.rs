@@ -86,6 +86,7 @@ impl Target {
                 work.rolled(second)?;
                 work.events(second)?;
             }
+            work.have_minutes_made()?;
             work.db.execute(
                 "INSERT INTO imports (path, last_sec, last_id, rows) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, rows = ?4",
@@ -106,20 +107,21 @@ impl Target {
             let transaction = begin(db)?;
             let insert = Insert::into(&transaction);
             let report = ImportReport::default();
-            let mut all = Work { db: &transaction, names, places, insert, report };
+            let oldest = HashMap::new();
+            let mut all = Work { db: &transaction, names, places, insert, oldest, report };
             work(&mut all)?;
             let report = all.report;
             transaction.commit()?;
             Ok(report)
         };
         done().map_err(|error| {
-            let doing = format!("can't write to {}", path.display());
+            let doing = format!("can't import into {}", path.display());
             ImportError::Target { source: failed(&doing, error) }
         })
     }
 
     fn failed(&self, error: rusqlite::Error) -> ImportError {
-        let doing = format!("can't write to {}", self.path.display());
+        let doing = format!("can't import into {}", self.path.display());
         ImportError::Target { source: failed(&doing, error) }
     }
 }
@@ -130,6 +132,8 @@ struct Work<'a> {
     names: &'a Names,
     places: &'a mut HashMap<Key, Place>,
     insert: Insert<'a>,
+    /// The oldest second that each bundle got a row for.
+    oldest: HashMap<i64, i64>,
     report: ImportReport,
 }
 
@@ -141,11 +145,26 @@ impl Work<'_> {
             let places = &*self.places;
             let placed =
                 samples.iter().filter_map(|(key, value)| Some((*places.get(key)?, *value, 0)));
+            for (place, ..) in placed.clone() {
+                self.oldest.entry(place.bundle).or_insert(second.sec);
+            }
             let added = self.insert.instant(second.sec, *us, placed)?;
             let rejected = self.insert.take_rejected().len();
             self.report.raw += added as u64;
             self.report.already += (samples.len() - added - rejected) as u64;
             self.report.skip(ANOTHER_VALUE, rejected as u64);
+        }
+        Ok(())
+    }
+
+    /// Takes raw rows for expired no more from where there are some again: before they go, their minutes
+    /// have to be made. Maintenance makes none from before the time that has expired.
+    fn have_minutes_made(&mut self) -> rusqlite::Result<()> {
+        let mut begin = self.db.prepare_cached(
+            "UPDATE bundles SET raw_from = ?2 - ?2 % 60 WHERE id = ?1 AND raw_from > ?2 - ?2 % 60",
+        )?;
+        for (bundle, oldest) in &self.oldest {
+            begin.execute([bundle, oldest])?;
         }
         Ok(())
     }

@@ -3,11 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
 
 use rusqlite::{Connection, params};
-use wanctl_sink_sqlite::{Granularity, History, Import, ImportError, ImportReport, Query, Tiers};
+use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
+use wanctl_sink_sqlite::{
+    Granularity, History, Import, ImportError, ImportReport, Query, SqliteConfig, Tiers,
+};
 
-use super::support::{START, event, rtt, schema, second, write};
+use super::support::{SNAPSHOT, START, event, rtt, schema, second, soon};
 
 /// Long after every row.
 const LATER: i64 = START + 1_000_000_000;
@@ -90,19 +95,24 @@ impl Old {
 
     /// How many rows stand in one of the two files and not in the other, by SQLite's own count.
     fn differences(&self) -> i64 {
+        self.only_in("main", "old") + self.missing()
+    }
+
+    /// How many rows stand in the original's file and not in ours.
+    fn missing(&self) -> i64 {
+        self.only_in("old", "main")
+    }
+
+    fn only_in(&self, one: &str, other: &str) -> i64 {
         let db = Connection::open(self.path("new.db")).unwrap();
-        let old = self.path("old.db");
-        db.execute("ATTACH ?1 AS old", [old.to_str().unwrap()]).unwrap();
+        db.execute("ATTACH ?1 AS old", [self.path("old.db").to_str().unwrap()]).unwrap();
         let rows = |schema| {
             format!(
                 "SELECT timestamp, wan_name, metric_name, value, labels, granularity, count(*)
                  FROM {schema}.metrics GROUP BY 1, 2, 3, 4, 5, 6"
             )
         };
-        let (new, old) = (rows("main"), rows("old"));
-        let sql = format!(
-            "SELECT (SELECT count(*) FROM ({new} EXCEPT {old})) + (SELECT count(*) FROM ({old} EXCEPT {new}))"
-        );
+        let sql = format!("SELECT count(*) FROM ({} EXCEPT {})", rows(one), rows(other));
         db.query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 }
@@ -127,7 +137,14 @@ fn realistic(rows: usize) -> Old {
             }
         }
     }
-    old.add((START, "spectrum", "wanctl_config_snapshot", START as f64, Some(SNAPSHOT), "raw"));
+    old.add((
+        START,
+        "spectrum",
+        "wanctl_config_snapshot",
+        START as f64,
+        Some(CONFIGURATION),
+        "raw",
+    ));
     let (mut count, mut cycle) = (0, 0);
     while count < rows {
         let (at, tick) = (START + cycle / 20, cycle as f64);
@@ -165,7 +182,7 @@ fn realistic(rows: usize) -> Old {
     old
 }
 
-const SNAPSHOT: &str = r#"{"trigger": "startup", "autorate": {"baseline_rtt_initial": 25, "target_bloat_ms": 15.5}, "steering": null}"#;
+const CONFIGURATION: &str = r#"{"trigger": "startup", "autorate": {"baseline_rtt_initial": 25, "target_bloat_ms": 15.5}, "steering": null}"#;
 
 /// `WANCTL_IMPORT_ROWS` is for a larger one.
 fn size() -> usize {
@@ -243,7 +260,7 @@ fn transitions_and_snapshots_are_events_with_their_labels() {
         (START, "wan1", "wanctl_state", 2.0, reason, "raw"),
         (START, "wan1", "wanctl_state", 2.0, reason, "raw"),
         (START, "wan1", "wanctl_steering_transition", 1.0, steering, "raw"),
-        (START, "wan1", "wanctl_config_snapshot", START as f64, Some(SNAPSHOT), "raw"),
+        (START, "wan1", "wanctl_config_snapshot", START as f64, Some(CONFIGURATION), "raw"),
     ]);
     let report = old.run();
     assert_eq!((report.raw, report.events), (2, 4));
@@ -421,22 +438,63 @@ fn a_dry_run_tells_the_same_and_writes_nothing() {
 #[test]
 fn an_import_joins_a_file_that_is_written_meanwhile() {
     let old = realistic(60_000);
-    let settings = format!("{{ path: {}, retention_days: 365 }}", old.path("new.db").display());
-    let settings = wanctl_sink::Settings::from_yaml(&settings).unwrap();
-    let config: wanctl_sink_sqlite::SqliteConfig = settings.parse().unwrap();
-    let context = wanctl_sink::OpenContext::new("history", super::support::soon());
-    let mut writer = wanctl_sink::SinkConfig::open(&config, &context).unwrap();
+    let config = SqliteConfig { path: old.path("new.db"), ..SqliteConfig::default() };
+    let mut writer = config.open(&OpenContext::new("history", soon())).unwrap();
     let schema = schema("wan1");
-    let mut written = 0;
-    let report = old.import().run(|_| {
-        let item = rtt(&schema, second(written), 23.4);
-        write(writer.as_mut(), &[item, event(second(written), &super::support::SNAPSHOT, 1.0)]);
-        written += 1;
-        true
+    let (done, written) = (AtomicBool::new(false), AtomicI64::new(0));
+    let report = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let at = second(written.load(Ordering::Relaxed));
+                let items = [rtt(&schema, at, 23.4), event(at, &SNAPSHOT, 1.0)];
+                // While the importer commits, a writer may have to try again.
+                if matches!(writer.write(&Batch::new(&items), soon()), Written::All) {
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let report = old.import().run(|_| true);
+        done.store(true, Ordering::Relaxed);
+        report.unwrap()
     });
-    assert_eq!(report.unwrap().already, 0);
-    assert!(written >= 3);
-    assert_eq!(old.differences(), 2 * written);
+    assert_eq!((report.imported(), report.already), (report.read, 0));
+    let written = written.into_inner();
+    assert!(written > 3, "{written} writes");
+    let new = Connection::open(old.path("new.db")).unwrap();
+    let count = |sql| new.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let live = "SELECT count(*) FROM frames JOIN series USING (bundle_id)
+         WHERE metric_name = 'wanctl_test_rtt_ms'";
+    assert_eq!(count(live), written);
+    let events = "SELECT count(*) FROM events WHERE metric_name = 'wanctl_test_snapshot'";
+    assert_eq!(count(events), written);
+    assert_eq!(old.missing(), 0);
+}
+
+#[test]
+fn rows_older_than_what_is_kept_raw_become_intervals_before_they_go() {
+    let config = |old: &Old| SqliteConfig { path: old.path("new.db"), ..SqliteConfig::default() };
+    let old = Old::with(&[
+        (START, "wan1", "wanctl_test_rtt_ms", 10.0, None, "raw"),
+        (START, "wan1", "wanctl_test_rtt_ms", 20.0, Some(r#"{"source": "test"}"#), "raw"),
+    ]);
+    old.run();
+    let new = Connection::open(old.path("new.db")).unwrap();
+    // As if the file had been written to for a long time.
+    new.execute("UPDATE bundles SET raw_from = ?1, rolled_to = ?1", [START + 864_000]).unwrap();
+    new.execute_batch("DELETE FROM frames; DELETE FROM imports").unwrap();
+    assert_eq!(old.run().raw, 2);
+    let mut writer = config(&old).open(&OpenContext::new("history", soon())).unwrap();
+    let schema = schema("wan1");
+    for later in 0..100 {
+        let item = rtt(&schema, second(864_000 + 100 * later), 23.4);
+        assert!(matches!(writer.write(&Batch::new(&[item]), soon()), Written::All));
+    }
+    let sql = "SELECT group_concat(value, ' ') FROM
+         (SELECT value FROM metrics WHERE granularity = '1m' AND timestamp <= ?1 ORDER BY value)";
+    let minutes: String = new.query_row(sql, [START], |row| row.get(0)).unwrap();
+    assert_eq!(minutes, "10.0 20.0");
+    let raw = "SELECT count(*) FROM metrics WHERE granularity = 'raw' AND timestamp <= ?1";
+    assert_eq!(new.query_row(raw, [START], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! The sqlite sink against real files.
 //!
 //! `delivery` what is written and read back · `sharing` other processes and readers · `recovery` damage,
-//! foreign files, crashes · `retention` what goes, and how much at
-//! once · `import` databases of the original · `statistics` summaries
+//! foreign files, crashes · `maintenance` what goes, and how much at once · `statistics` summaries ·
+//! `import` databases of the original
 
 #![cfg(test)]
 
 mod delivery;
 mod import;
 mod maintenance;
+mod other_programs;
 mod reading;
 mod recovery;
 mod sharing;
