@@ -19,14 +19,14 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     let events: Vec<Record> = records.collect::<Result<_, _>>().map_err(refused)?;
-    let mut before = Before { history: Some(history), values: HashMap::new() };
+    let mut before = Before::default();
     // What a state was before is in the event before, so they are gone through in the order of time.
     let mut oldest_first: Vec<usize> = (0..events.len()).collect();
     oldest_first.sort_by_key(|&at| events.get(at).map(time::micros));
     let mut lines = vec![[const { String::new() }; 5]; events.len()];
     for at in oldest_first {
         if let (Some(event), Some(line)) = (events.get(at), lines.get_mut(at)) {
-            *line = fields(event, &mut before, is_verbose, names)?;
+            *line = fields(event, history, &mut before, is_verbose, names)?;
         }
     }
     let width = |field: usize| lines.iter().map(|line| line[field].chars().count()).max();
@@ -41,30 +41,38 @@ pub(super) fn write(
 /// Writes one event as it comes.
 pub(super) fn line(
     event: &Record,
-    before: &mut Before<'_>,
+    history: &History,
+    before: &mut Before,
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let [at, wan, source, what, why] = fields(event, before, false, names)?;
+    let [at, wan, source, what, why] = fields(event, history, before, false, names)?;
     writeln!(out, "{at}  {wan}  {source}  {what}  {why}")?;
     Ok(())
 }
 
 /// What states were before the events that are gone through.
-pub(super) struct Before<'a> {
-    /// Where to look for what was before the first event shown.
-    pub(super) history: Option<&'a History>,
+#[derive(Default)]
+pub(super) struct Before {
     /// The newest value, by metric, WAN, source and direction.
-    pub(super) values: HashMap<[String; 4], f64>,
+    values: HashMap<[String; 4], f64>,
 }
 
-impl Before<'_> {
-    /// The state before this event, which is the one before the next event.
-    fn replace(&mut self, event: &Record, direction: &str) -> anyhow::Result<Option<f64>> {
+impl Before {
+    /// The state before this event; the event's own is the one before the next.
+    fn replace(
+        &mut self,
+        event: &Record,
+        history: &History,
+        direction: &str,
+    ) -> anyhow::Result<Option<f64>> {
         let series = &event.series;
         let key = [&*series.metric_name, &series.wan_name, &series.source, direction];
         let known = self.values.insert(key.map(str::to_owned), event.value);
-        let (None, Some(history)) = (known, self.history) else { return Ok(known) };
+        if known.is_some() {
+            return Ok(known);
+        }
+        // What was before the first event shown is in the file.
         let direction = (!direction.is_empty()).then(|| ("direction".into(), direction.into()));
         let earlier = Query {
             to: event.timestamp,
@@ -92,7 +100,8 @@ impl Before<'_> {
 /// Time, WAN, source, what happened, why.
 fn fields(
     event: &Record,
-    before: &mut Before<'_>,
+    history: &History,
+    before: &mut Before,
     is_verbose: bool,
     names: &Names,
 ) -> anyhow::Result<[String; 5]> {
@@ -116,7 +125,7 @@ fn fields(
     let to = to.unwrap_or_else(|| names.value(series, event.value));
     let from = match from {
         None if is_state => {
-            before.replace(event, &direction)?.map(|value| names.value(series, value))
+            before.replace(event, history, &direction)?.map(|value| names.value(series, value))
         }
         from => from,
     };

@@ -50,8 +50,7 @@ pub(super) fn run(
         ..query
     };
     let mut tail = Tail { query, newest: HashMap::new() };
-    let mut printer =
-        Printer { output, names, before: Before { history: None, values: HashMap::new() } };
+    let mut printer = Printer { output, names, before: Before::default() };
     if output.csv {
         printer.csv_heads(out)?;
     }
@@ -62,7 +61,7 @@ pub(super) fn run(
             if is_first && !past {
                 return tail.skip(&history);
             }
-            tail.look(&history, |record| printer.print(record, out))
+            tail.look(&history, |record| printer.print(record, &history, out))
         });
         match looked {
             Ok(()) => said = None,
@@ -166,7 +165,7 @@ fn key(record: &Record) -> (bool, SeriesName) {
 struct Printer<'a> {
     output: &'a Output,
     names: &'a Names,
-    before: Before<'a>,
+    before: Before,
 }
 
 impl Printer<'_> {
@@ -176,7 +175,12 @@ impl Printer<'_> {
         Ok(csv.flush()?)
     }
 
-    fn print(&mut self, record: &Record, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn print(
+        &mut self,
+        record: &Record,
+        history: &History,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         if self.output.json {
             Ok(rows::json_line(record, self.names, out)?)
         } else if self.output.csv {
@@ -184,7 +188,7 @@ impl Printer<'_> {
             rows::csv_row(record, self.names, &mut csv)?;
             Ok(csv.flush()?)
         } else if self.output.events {
-            events::line(record, &mut self.before, self.names, out)
+            events::line(record, history, &mut self.before, self.names, out)
         } else {
             table::line(record, self.names, out)
         }

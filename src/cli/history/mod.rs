@@ -52,7 +52,8 @@ Examples:
   wanctl history --last 7d --events                what changed, and why
   wanctl history --follow --metrics rtt            rows as they are recorded
   wanctl history --last 1m --json | jq '.[].value'
-  wanctl history --last 1w --tier 5m --csv > week.csv"
+  wanctl history --last 1w --tier 5m --csv > week.csv
+  wanctl history stats --config /etc/wanctl/cable.yaml"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -91,7 +92,7 @@ struct Output {
     #[arg(long, conflicts_with_all = ["json", "summary"])]
     csv: bool,
     /// Statistics of each series instead of rows; with --json as a JSON array
-    #[arg(long, conflicts_with_all = ["events", "follow"])]
+    #[arg(long, conflicts_with_all = ["events", "follow", "limit", "offset", "oldest_first"])]
     summary: bool,
     /// A chart in the terminal, or as a picture in FILE, which ends in .svg or .png
     #[arg(
@@ -99,7 +100,9 @@ struct Output {
         value_name = "FILE",
         num_args = 0..=1,
         value_parser = plot::target,
-        conflicts_with_all = ["json", "csv", "summary", "events", "follow"]
+        conflicts_with_all = [
+            "json", "csv", "summary", "events", "follow", "limit", "offset", "oldest_first",
+        ]
     )]
     plot: Option<Option<plot::Target>>,
     /// Only transitions and snapshots of the configuration, with their reasons
@@ -133,6 +136,12 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         query.rows = Rows::Events;
     }
     if arguments.output.follow {
+        if let Ok(history) = History::open(&path) {
+            names
+                .hints(&history, arguments.selection.metrics())?
+                .iter()
+                .for_each(|hint| remark(hint));
+        }
         let past = arguments.selection.has_start();
         return follow::run(&path, query, past, &arguments.output, &names, out);
     }
@@ -143,7 +152,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     out.flush()?;
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
-        if hints.is_empty() {
+        if query.from > query.to {
+            hints.push("the time ends before it begins".to_owned());
+        } else if hints.is_empty() {
             hints.push(last_seen(&history)?);
         }
         if arguments.output.is_text() {

@@ -1,7 +1,7 @@
 //! Times as people write and read them: ISO 8601, in local time unless an offset is given.
 
 use anyhow::Context;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, ISOWeekDate};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use wanctl_sink_sqlite::Record;
@@ -24,7 +24,8 @@ fn parse_in(text: &str, zone: &TimeZone) -> Result<i64, String> {
         .parse::<DateTime>()
         .ok()
         .filter(|_| !text.ends_with(['Z', 'z', ']']))
-        .or_else(|| text.parse::<Date>().ok().map(DateTime::from));
+        .or_else(|| text.parse::<Date>().ok().map(DateTime::from))
+        .or_else(|| text.parse::<ISOWeekDate>().ok().map(|week| week.date().into()));
     let at = civil.and_then(|civil| civil.to_zoned(zone.clone()).ok());
     at.map(|at| at.timestamp().as_microsecond().div_euclid(1_000_000)).ok_or_else(|| {
         "accepted: 2026-01-25, '2026-01-25 20:14', '2026-01-25 20:14:05', \
@@ -87,7 +88,9 @@ mod tests {
             assert_eq!(berlin(text), Some(1_769_368_440), "{text}");
         }
         assert_eq!(berlin("2026-01-25"), Some(1_769_295_600));
-        assert_eq!(berlin("20260125"), berlin("2026-01-25"));
+        for text in ["20260125", "2026-W04-7", "2026-01-25T00"] {
+            assert_eq!(berlin(text), berlin("2026-01-25"), "{text}");
+        }
         assert_eq!(berlin("2026-07-25"), Some(1_784_930_400), "in summer");
     }
 
@@ -113,7 +116,16 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "yesterday", "20:14", "2026-13-01", "2026-01-25 25:00", "1769300000"] {
+        for text in [
+            "",
+            "yesterday",
+            "20:14",
+            "2026-13-01",
+            "2026-01-25 25:00",
+            "2026-01-25T20:14+27:00",
+            "2026-01-25Z",
+            "1769300000",
+        ] {
             assert_eq!(berlin(text), None, "{text}");
         }
         assert!(parse("x").unwrap_err().starts_with("accepted: 2026-01-25, "));

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::super::support::{BOTH, Place, Running, poll};
+use super::original::Original;
 
 /// The rows that a follower has printed so far in JSON.
 fn lines(running: &Running) -> Vec<Value> {
@@ -128,4 +129,31 @@ fn a_file_that_is_no_database_is_refused_at_once() {
     let readme = place.write("README.md", &"This is text, and longer than a page.\n".repeat(200));
     let refused = place.run("history --db {} --follow", &readme).failure();
     assert!(refused.err.contains("it is not a database"), "{}", refused.err);
+}
+
+#[test]
+fn events_are_followed_with_the_state_they_came_from() {
+    let original = Original::empty();
+    let now = jiff::Timestamp::now().as_second();
+    original.add_to("cable", now - 2, "wanctl_state", 1.0, Some(r#"{"direction": "download"}"#));
+    let command = original.place.command("history --db {} --follow --events", &original.file);
+    let follower = original.place.start(command);
+    let reason = r#"{"direction": "download", "reason": "bloat"}"#;
+    // Until the follower has looked for the first time, what is added is past.
+    let added = std::cell::Cell::new(now);
+    let line = poll("an event", || {
+        added.set(added.get() + 1);
+        original.add_to("cable", added.get(), "wanctl_state", 3.0, Some(reason));
+        follower.out_so_far().lines().next().map(str::to_owned)
+    });
+    let line: Vec<&str> = line.split_whitespace().skip(2).collect();
+    assert!(line.ends_with(&["RED", "bloat"]) && line.contains(&"\u{2192}"), "{line:?}");
+}
+
+#[test]
+fn a_metric_that_nobody_knows_is_said_at_once() {
+    let original = Original::new();
+    let command = "history --db {} --follow --metrics ratee";
+    let follower = original.place.start(original.place.command(command, &original.file));
+    poll("the hint", || follower.log_so_far().contains("did you mean \"rate\"?").then_some(()));
 }

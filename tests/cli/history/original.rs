@@ -285,11 +285,22 @@ fn wrong_usage_has_its_own_exit_code() {
         "--json --csv",
         "--plot chart.pdf",
         "--follow --to 2026-01-25",
+        "--summary --limit 5",
+        "--plot --oldest-first",
         "--nonsense",
     ] {
         let refused = original.run(options);
         assert_eq!((refused.code, &*refused.out), (Some(2), ""), "{options}: {}", refused.err);
     }
+}
+
+#[test]
+fn a_range_that_ends_before_it_begins_says_so() {
+    let history = Original::new().run("--from 2026-01-26 --to 2026-01-25").success();
+    assert_eq!(
+        history.out,
+        "No data found for the specified time range.\nthe time ends before it begins\n"
+    );
 }
 
 #[test]
