@@ -1,7 +1,8 @@
 //! The sqlite sink against real files.
 //!
 //! `delivery` what is written and read back · `sharing` other processes and readers · `recovery` damage,
-//! foreign files, crashes · `retention` what goes, and how much at once · `statistics` summaries
+//! foreign files, crashes · `maintenance` what becomes of rows as they age · `reading` the library, while
+//! all that happens, and files of the original · `statistics` summaries
 
 #![cfg(test)]
 
