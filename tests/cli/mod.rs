@@ -5,6 +5,8 @@
 mod check;
 mod disk;
 mod history;
+mod history_export;
+mod history_import;
 mod http;
 mod locker;
 mod privilege;

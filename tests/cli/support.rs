@@ -139,6 +139,11 @@ impl Running {
         fs::read_to_string(&self.err).unwrap()
     }
 
+    /// What it has printed so far.
+    pub(super) fn out_so_far(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub(super) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

@@ -21,7 +21,6 @@ struct Row {
 /// Puts the rows of one batch into the file.
 pub(crate) struct Insert<'a> {
     db: &'a Connection,
-    places: &'a mut Places,
     /// For each bundle met: minutes before this second are rolled up, and the minute last marked as stale.
     rolled: HashMap<i64, (i64, Option<i64>)>,
     /// The rows of one frame.
@@ -31,19 +30,23 @@ pub(crate) struct Insert<'a> {
 }
 
 impl<'a> Insert<'a> {
+    /// Inserts into the transaction that is open on `db`.
+    pub(crate) fn into(db: &'a Connection) -> Self {
+        Insert { db, rolled: HashMap::new(), rows: Vec::new(), rejected: Vec::new() }
+    }
+
     /// Inserts all rows but those that can't be stored; returns these. Rows that are there already, from
     /// an earlier try, change nothing.
     pub(crate) fn batch(
         db: &'a Connection,
-        places: &'a mut Places,
+        places: &mut Places,
         batch: &Batch<'_>,
     ) -> rusqlite::Result<Vec<(usize, String)>> {
-        let (rolled, rows, rejected) = Default::default();
-        let mut insert = Insert { db, places, rolled, rows, rejected };
+        let mut insert = Insert::into(db);
         let mut first = 0;
         for item in batch.items() {
             match item {
-                Item::Frame(frame) => insert.frame(frame, first)?,
+                Item::Frame(frame) => insert.frame(places, frame, first)?,
                 Item::Event(event) => insert.event(event, first)?,
             }
             first += item.rows();
@@ -51,15 +54,26 @@ impl<'a> Insert<'a> {
         Ok(insert.rejected)
     }
 
-    fn frame(&mut self, frame: &Frame, first: usize) -> rusqlite::Result<()> {
+    fn frame(&mut self, places: &mut Places, frame: &Frame, first: usize) -> rusqlite::Result<()> {
+        let places = places.of(self.db, frame.schema())?;
+        let samples = frame.samples().iter().zip(first..).filter_map(|(sample, position)| {
+            let place = places.get(usize::from(sample.series))?;
+            Some((*place, sample.value, position))
+        });
+        let (sec, us) = (frame.at().unix_seconds(), frame.at().subsec_micros());
+        self.instant(sec, us, samples).map(drop)
+    }
+
+    /// Inserts the values of one instant, each with its place and its position in the batch. Returns how
+    /// many were not there yet; [`rejected`](Self::take_rejected) are those that can't be.
+    pub(crate) fn instant(
+        &mut self,
+        sec: i64,
+        us: u32,
+        samples: impl Iterator<Item = (Place, f64, usize)>,
+    ) -> rusqlite::Result<usize> {
         self.rows.clear();
-        let places = self.places.of(self.db, frame.schema())?;
-        for (sample, position) in frame.samples().iter().zip(first..) {
-            let Some(&Place { bundle, position: column, scale }) =
-                places.get(usize::from(sample.series))
-            else {
-                continue;
-            };
+        for (Place { bundle, position: column, scale }, value, position) in samples {
             let row = match self.rows.iter().position(|row| row.bundle == bundle) {
                 Some(known) => known,
                 None => {
@@ -68,7 +82,7 @@ impl<'a> Insert<'a> {
                 }
             };
             let row = &mut self.rows[row];
-            let cell = Cell::of(sample.value, scale);
+            let cell = Cell::of(value, scale);
             match row.cells[column] {
                 Some(other) if other != cell => self.rejected.push((position, another_value())),
                 _ => {
@@ -77,26 +91,35 @@ impl<'a> Insert<'a> {
                 }
             }
         }
-        let (sec, us) = (frame.at().unix_seconds(), frame.at().subsec_micros());
+        let mut added = 0;
         for row in std::mem::take(&mut self.rows) {
-            self.row(sec, us, &row)?;
+            added += self.row(sec, us, &row)?;
             self.mark(row.bundle, sec)?;
         }
-        Ok(())
+        Ok(added)
     }
 
-    fn row(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<()> {
+    /// What could not be stored since the last call, by position, with the reason.
+    pub(crate) fn take_rejected(&mut self) -> Vec<(usize, String)> {
+        std::mem::take(&mut self.rejected)
+    }
+
+    fn row(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<usize> {
         let mut add = self.db.prepare_cached(
             "INSERT INTO frames (bundle_id, sec, us, v0, v1, v2, v3, v4, v5, v6, v7)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
         )?;
         let [v0, v1, v2, v3, v4, v5, v6, v7] = &row.cells;
         let added = add.execute(params![row.bundle, sec, us, v0, v1, v2, v3, v4, v5, v6, v7])?;
-        if added == 0 { self.complete(sec, us, row) } else { Ok(()) }
+        if added == 0 {
+            return self.complete(sec, us, row);
+        }
+        Ok(row.cells.iter().flatten().count())
     }
 
     /// Adds to a row that is there what it lacks. What it has otherwise stays, and is rejected.
-    fn complete(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<()> {
+    fn complete(&mut self, sec: i64, us: u32, row: &Row) -> rusqlite::Result<usize> {
+        let mut added = 0;
         for (column, cell) in row.cells.iter().enumerate() {
             let Some(cell) = cell else { continue };
             let key = params![row.bundle, sec, us];
@@ -112,13 +135,13 @@ impl<'a> Insert<'a> {
                          WHERE bundle_id = ?1 AND sec = ?2 AND us = ?3"
                     );
                     let mut set = self.db.prepare_cached(&set)?;
-                    set.execute(params![row.bundle, sec, us, cell])?;
+                    added += set.execute(params![row.bundle, sec, us, cell])?;
                 }
                 Some(stored) if stored == *cell => {}
                 Some(_) => self.rejected.push((row.samples[column], another_value())),
             }
         }
-        Ok(())
+        Ok(added)
     }
 
     /// Has the minute rolled up again if it was already.

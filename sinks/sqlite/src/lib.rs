@@ -51,6 +51,7 @@ mod database;
 mod fault;
 mod frames;
 mod history;
+mod import;
 mod insert;
 mod maintenance;
 mod places;
@@ -64,3 +65,4 @@ pub use history::{
     SeriesInfo, SeriesName, SeriesSummary, StateShare, Statistics, Stats, Summary, Tier, TierStats,
     Tiers, UnknownGranularity, VerifyProgress, VerifyStep, summary,
 };
+pub use import::{Import, ImportError, ImportReport};

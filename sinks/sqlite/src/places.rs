@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, Error, OptionalExtension, params};
-use wanctl_sink::{Rollup, Schema, SchemaCache, Series, Unit};
+use wanctl_sink::{Metric, Rollup, Schema, SchemaCache, Series, Unit};
 
 /// How many series a bundle holds: the columns `v0` to `v7`.
 pub(crate) const WIDTH: usize = 8;
@@ -18,6 +18,32 @@ pub(crate) struct Place {
     pub(crate) position: usize,
     /// A whole number n in the column stands for n / scale.
     pub(crate) scale: f64,
+}
+
+/// What a series is called in the file, and how its values are stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Identity<'a> {
+    pub(crate) metric: &'a str,
+    pub(crate) wan: &'a str,
+    pub(crate) source: &'a str,
+    /// The text of a JSON object; empty for no labels.
+    pub(crate) labels: &'a str,
+    pub(crate) scale: f64,
+    pub(crate) rollup: &'static str,
+}
+
+impl<'a> Identity<'a> {
+    fn of(series: &'a Series) -> Self {
+        let (scale, rollup) = kept_as(series.metric());
+        Identity {
+            metric: series.metric().name,
+            wan: series.wan(),
+            source: series.source(),
+            labels: series.labels().json().unwrap_or_default(),
+            scale,
+            rollup,
+        }
+    }
 }
 
 /// The places found so far. Rows of `series` are never deleted, so a place that is committed stays true;
@@ -47,8 +73,18 @@ impl Places {
     }
 }
 
-/// Another process may have made the rows; inside a transaction that can write, they are there to stay.
 fn find_all(db: &Connection, schema: &Schema) -> rusqlite::Result<Box<[Place]>> {
+    let series: Vec<Identity<'_>> = schema.series().iter().map(Identity::of).collect();
+    find_or_add(db, &series)
+}
+
+/// The places of series that are written together; those that are new get places together.
+///
+/// Another process may have made the rows; inside a transaction that can write, they are there to stay.
+pub(crate) fn find_or_add(
+    db: &Connection,
+    series: &[Identity<'_>],
+) -> rusqlite::Result<Box<[Place]>> {
     let mut bundle = None;
     let mut place = |series| match find(db, series)? {
         Some(place) => Ok(place),
@@ -61,10 +97,10 @@ fn find_all(db: &Connection, schema: &Schema) -> rusqlite::Result<Box<[Place]>> 
             add(db, series, id, position)
         }
     };
-    schema.series().iter().map(&mut place).collect()
+    series.iter().map(&mut place).collect()
 }
 
-fn find(db: &Connection, series: &Series) -> rusqlite::Result<Option<Place>> {
+fn find(db: &Connection, series: &Identity<'_>) -> rusqlite::Result<Option<Place>> {
     let mut find = db.prepare_cached(
         "SELECT bundle_id, position, scale FROM series
          WHERE metric_name = ?1 AND wan_name = ?2 AND source = ?3 AND labels = ?4",
@@ -75,37 +111,37 @@ fn find(db: &Connection, series: &Series) -> rusqlite::Result<Option<Place>> {
         let position = in_range.ok_or(Error::IntegralValueOutOfRange(1, position))?;
         Ok(Place { bundle: row.get(0)?, position, scale: row.get(2)? })
     };
-    let labels = series.labels().json().unwrap_or_default();
-    let identity = params![series.metric().name, series.wan(), series.source(), labels];
-    find.query_row(identity, place).optional()
+    let Identity { metric, wan, source, labels, .. } = series;
+    find.query_row(params![metric, wan, source, labels], place).optional()
 }
 
 fn new_bundle(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("INSERT INTO bundles DEFAULT VALUES")?.insert([])
 }
 
-fn add(db: &Connection, series: &Series, bundle: i64, position: usize) -> rusqlite::Result<Place> {
-    let scale = scale(series.metric().unit);
+fn add(
+    db: &Connection,
+    series: &Identity<'_>,
+    bundle: i64,
+    position: usize,
+) -> rusqlite::Result<Place> {
+    let Identity { metric, wan, source, labels, scale, rollup } = *series;
     db.prepare_cached(
         "INSERT INTO series (bundle_id, position, wan_name, metric_name, source, labels, scale, rollup)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
-    .insert(params![
-        bundle,
-        position as i64,
-        series.wan(),
-        series.metric().name,
-        series.source(),
-        series.labels().json().unwrap_or_default(),
-        scale,
-        rollup(series.metric().rollup),
-    ])?;
+    .insert(params![bundle, position as i64, wan, metric, source, labels, scale, rollup])?;
     Ok(Place { bundle, position, scale })
+}
+
+/// The scale and the roll-up of a metric's series.
+pub(crate) fn kept_as(metric: &Metric) -> (f64, &'static str) {
+    (scale(metric.unit), rollup(metric.rollup))
 }
 
 /// How finely values of a unit are usually rounded: times to 0.01 ms, rates to 1 bit/s. A value that is
 /// not is kept as it is, and takes more room.
-fn scale(unit: Unit) -> f64 {
+pub(crate) fn scale(unit: Unit) -> f64 {
     match unit {
         Unit::Milliseconds => 100.0,
         Unit::MegabitsPerSecond => 1_000_000.0,
@@ -114,7 +150,7 @@ fn scale(unit: Unit) -> f64 {
     }
 }
 
-fn rollup(rollup: Rollup) -> &'static str {
+pub(crate) fn rollup(rollup: Rollup) -> &'static str {
     match rollup {
         Rollup::Mean => "mean",
         Rollup::Mode => "mode",

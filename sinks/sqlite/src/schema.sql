@@ -88,6 +88,15 @@ CREATE TABLE events (
 
 CREATE INDEX events_by_time ON events (sec);
 
+-- How far files of the original have been imported: every row up to this one, by time and id, and by path.
+CREATE TABLE imports (
+    path      TEXT PRIMARY KEY,
+    last_sec  INTEGER NOT NULL,
+    last_id   INTEGER NOT NULL,
+    -- How many of its rows were read.
+    rows      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What other programs read. CROSS JOIN holds the planner to "find the series, then read its range".
 CREATE VIEW metrics (
     timestamp, wan_name, metric_name, value, labels, granularity, source, micros, min, max, count

@@ -44,6 +44,7 @@ use error::Read;
 use gather::{Gathered, Numbers, RolledState, States};
 use merge::Merge;
 use open::Layout;
+pub(crate) use open::read_only;
 use original::OriginalRows;
 use ours::{End, Plan};
 use tiers::Segment;

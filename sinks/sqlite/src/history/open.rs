@@ -32,14 +32,8 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Layout), HistoryError> {
     if matches!(path.try_exists(), Ok(false)) {
         return Err(HistoryError::Missing { path: path.to_owned() });
     }
-    let opened = match connect(path, OpenFlags::empty()) {
-        Err(error) if needs_folder(&error) && !with_suffix(path, "-wal").exists() => {
-            connect(&immutable(path), OpenFlags::SQLITE_OPEN_URI)
-        }
-        opened => opened,
-    };
     let sqlite = |source| HistoryError::Sqlite { path: path.to_owned(), source };
-    let (db, columns) = opened.map_err(sqlite)?;
+    let (db, columns) = read_only(path).map_err(sqlite)?;
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id").map_err(sqlite)? == APPLICATION_ID {
         let version = pragma("user_version").map_err(sqlite)?;
@@ -58,7 +52,17 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Layout), HistoryError> {
     Err(HistoryError::NotHistory { path: path.to_owned() })
 }
 
-/// Opens a file, and names the columns of `metrics`: none if there is no such table or view.
+/// Opens a file for reading, as it stands if the folder can't be written to; and names the columns of
+/// `metrics`: none if there is no such table or view.
+pub(crate) fn read_only(path: &Path) -> rusqlite::Result<(Connection, Vec<String>)> {
+    match connect(path, OpenFlags::empty()) {
+        Err(error) if needs_folder(&error) && !with_suffix(path, "-wal").exists() => {
+            connect(&immutable(path), OpenFlags::SQLITE_OPEN_URI)
+        }
+        opened => opened,
+    }
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<(Connection, Vec<String>)> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;

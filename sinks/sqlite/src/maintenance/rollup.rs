@@ -11,6 +11,7 @@ use wanctl_sink::Deadline;
 
 use super::Work;
 use crate::bundle::{Bundle, Bundles, Member, Summing};
+use crate::cell::Cell;
 use crate::frames;
 
 /// The shortest interval, in seconds; the only one that is made from raw rows.
@@ -184,13 +185,20 @@ fn minute(db: &Connection, members: &Bundle, bundle: i64, start: i64) -> rusqlit
     for member in members.members.iter().filter(|member| member.summing != Summing::None) {
         let scale = members.scales.get(member.position).copied().unwrap_or(1.0);
         let mut interval = Interval::default();
-        let cells = frames.iter().filter_map(|frame| *frame.cells.get(member.position)?);
-        for value in cells.map(|cell| cell.value(scale)) {
+        // Whole numbers are summed as such: the mean of equal values is that value.
+        let (mut wholes, mut reals) = (0_i64, 0.0);
+        for cell in frames.iter().filter_map(|frame| *frame.cells.get(member.position)?) {
+            let value = cell.value(scale);
+            match cell {
+                Cell::Whole(whole) => wholes = wholes.saturating_add(whole),
+                Cell::Real(real) => reals += real,
+            }
             interval.add(value, 1, (value, value));
             if member.summing == Summing::Mode {
                 interval.state(value, 1);
             }
         }
+        interval.sum = wholes as f64 / scale + reals;
         put(db, member, start, MINUTE, &interval)?;
     }
     Ok(())

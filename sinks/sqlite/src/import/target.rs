@@ -1,0 +1,239 @@
+//! Our file, into which a second after the other is put.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use wanctl_sink::{Deadline, FaultClass};
+
+use super::ImportError;
+use super::names::Names;
+use super::report::ImportReport;
+use super::second::{Key, Settled};
+use super::source::Position;
+use crate::database;
+use crate::fault::{class, failed};
+use crate::insert::Insert;
+use crate::places::{Place, find_or_add};
+
+/// How long opening and each commit wait for other processes that write to the file.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
+
+/// Our file, open for writing.
+pub(super) struct Target {
+    path: PathBuf,
+    db: Connection,
+    places: HashMap<Key, Place>,
+}
+
+impl Target {
+    /// Opens our file at this absolute path; a new one is made.
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+        let opened = database::open(path, Deadline::after(PATIENCE));
+        let db = opened.map_err(|source| ImportError::Target { source })?;
+        Ok(Target { path: path.to_owned(), db, places: HashMap::new() })
+    }
+
+    /// Opens our file at this absolute path to look at it only.
+    pub(super) fn look(path: &Path) -> Result<Self, ImportError> {
+        let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let doing = format!("can't read {}", path.display());
+        let db = opened.map_err(|error| ImportError::Target { source: failed(&doing, error) })?;
+        Ok(Target { path: path.to_owned(), db, places: HashMap::new() })
+    }
+
+    /// Gives places to the series of these seconds, unless they have some.
+    pub(super) fn give_places(
+        &mut self,
+        seconds: &[Settled],
+        names: &Names,
+    ) -> Result<(), ImportError> {
+        self.transact(names, |work| {
+            for second in seconds {
+                for (_, rows) in &second.cycles {
+                    work.place(second.samples[rows.clone()].iter().map(|(key, _)| *key))?;
+                }
+            }
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// How far the file at a path was imported, and how many rows of it were read.
+    pub(super) fn progress(&self, source: &str) -> Result<Option<(Position, u64)>, ImportError> {
+        let progress = "SELECT last_sec, last_id, rows FROM imports WHERE path = ?1";
+        let progress = self.db.query_row(progress, [source], |row| {
+            let position = Position { sec: row.get(0)?, id: row.get(1)? };
+            Ok((position, row.get::<_, i64>(2)?.unsigned_abs()))
+        });
+        progress.optional().map_err(|error| self.failed(error))
+    }
+
+    /// Puts seconds into the file, and says how far the import is then, in one transaction.
+    pub(super) fn put(
+        &mut self,
+        seconds: &[Settled],
+        names: &Names,
+        source: &str,
+        (last, rows): (Position, u64),
+    ) -> Result<ImportReport, ImportError> {
+        self.transact(names, |work| {
+            for second in seconds {
+                work.samples(second)?;
+                work.rolled(second)?;
+                work.events(second)?;
+            }
+            work.have_minutes_made()?;
+            work.db.execute(
+                "INSERT INTO imports (path, last_sec, last_id, rows) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, rows = ?4",
+                params![source, last.sec, last.id, rows as i64],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Works in one transaction, and says what that has added.
+    fn transact(
+        &mut self,
+        names: &Names,
+        work: impl FnOnce(&mut Work<'_>) -> rusqlite::Result<()>,
+    ) -> Result<ImportReport, ImportError> {
+        let Target { path, db, places } = self;
+        let done = || -> rusqlite::Result<ImportReport> {
+            let transaction = begin(db)?;
+            let insert = Insert::into(&transaction);
+            let report = ImportReport::default();
+            let oldest = HashMap::new();
+            let mut all = Work { db: &transaction, names, places, insert, oldest, report };
+            work(&mut all)?;
+            let report = all.report;
+            transaction.commit()?;
+            Ok(report)
+        };
+        done().map_err(|error| {
+            let doing = format!("can't import into {}", path.display());
+            ImportError::Target { source: failed(&doing, error) }
+        })
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> ImportError {
+        let doing = format!("can't import into {}", self.path.display());
+        ImportError::Target { source: failed(&doing, error) }
+    }
+}
+
+/// One transaction.
+struct Work<'a> {
+    db: &'a Connection,
+    names: &'a Names,
+    places: &'a mut HashMap<Key, Place>,
+    insert: Insert<'a>,
+    /// The oldest second that each bundle got a row for.
+    oldest: HashMap<i64, i64>,
+    report: ImportReport,
+}
+
+impl Work<'_> {
+    fn samples(&mut self, second: &Settled) -> rusqlite::Result<()> {
+        for (us, rows) in &second.cycles {
+            let samples = &second.samples[rows.clone()];
+            self.place(samples.iter().map(|(key, _)| *key))?;
+            let places = &*self.places;
+            let placed =
+                samples.iter().filter_map(|(key, value)| Some((*places.get(key)?, *value, 0)));
+            for (place, ..) in placed.clone() {
+                self.oldest.entry(place.bundle).or_insert(second.sec);
+            }
+            let added = self.insert.instant(second.sec, *us, placed)?;
+            let rejected = self.insert.take_rejected().len();
+            self.report.raw += added as u64;
+            self.report.already += (samples.len() - added - rejected) as u64;
+            self.report.skip(ANOTHER_VALUE, rejected as u64);
+        }
+        Ok(())
+    }
+
+    /// Takes raw rows for expired no more from where there are some again: before they go, their minutes
+    /// have to be made. Maintenance makes none from before the time that has expired.
+    fn have_minutes_made(&mut self) -> rusqlite::Result<()> {
+        let mut begin = self.db.prepare_cached(
+            "UPDATE bundles SET raw_from = ?2 - ?2 % 60 WHERE id = ?1 AND raw_from > ?2 - ?2 % 60",
+        )?;
+        for (bundle, oldest) in &self.oldest {
+            begin.execute([bundle, oldest])?;
+        }
+        Ok(())
+    }
+
+    /// Of an interval the original keeps the value only; what is least and greatest isn't known, nor of
+    /// how many samples.
+    fn rolled(&mut self, second: &Settled) -> rusqlite::Result<()> {
+        self.place(second.rolled.iter().map(|(_, key, _)| *key))?;
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO rollups (seconds, series_id, start, value, min, max, count, states)
+             SELECT ?1, id, ?4, ?5, ?5, ?5, 1, ?6 FROM series WHERE bundle_id = ?2 AND position = ?3
+             ON CONFLICT DO NOTHING",
+        )?;
+        for (seconds, key, value) in &second.rolled {
+            let Some(&Place { bundle, position, .. }) = self.places.get(key) else { continue };
+            let states = self.names.get(key.0).is_state().then(|| format!("{{\"{value}\":1}}"));
+            let row = params![seconds, bundle, position as i64, second.sec, value, states];
+            match add.execute(row)? {
+                0 => self.report.already += 1,
+                _ => *self.report.tier(*seconds) += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, second: &Settled) -> rusqlite::Result<()> {
+        let mut add = self.db.prepare_cached(
+            "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for (us, event) in &second.events {
+            let wan = self.names.wan(event.wan);
+            let labels = &event.labels;
+            let row = params![second.sec, us, wan, event.metric, event.source, event.value, labels];
+            match add.execute(row)? {
+                0 => self.report.already += 1,
+                _ => self.report.events += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds or gives the places of series; those of one emitter that are new get them together.
+    fn place(&mut self, series: impl Iterator<Item = Key>) -> rusqlite::Result<()> {
+        let mut new: Vec<Key> = series.filter(|key| !self.places.contains_key(key)).collect();
+        while let Some(&(first, emitter)) = new.first() {
+            let wan = self.names.get(first).wan;
+            let (group, others) = new.into_iter().partition::<Vec<Key>, _>(|(series, other)| {
+                *other == emitter && self.names.get(*series).wan == wan
+            });
+            let identities: Vec<_> = group
+                .iter()
+                .map(|(series, emitter)| self.names.identity(*series, *emitter))
+                .collect();
+            let places = find_or_add(self.db, &identities)?;
+            self.places.extend(group.into_iter().zip(places));
+            new = others;
+        }
+        Ok(())
+    }
+}
+
+/// Begins a transaction that can write. A daemon that writes to the same file gives way in a moment.
+fn begin(db: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        match database::begin(db, deadline) {
+            Err(error) if class(&error) == FaultClass::Transient && !deadline.is_over() => {}
+            begun => return begun,
+        }
+    }
+}

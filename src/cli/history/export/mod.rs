@@ -1,0 +1,179 @@
+//! `wanctl history export`: rows for other programs, as CSV, JSON lines or Parquet.
+//!
+//! Rows come one after the other, so a year takes no more memory than a minute. A file appears under its
+//! name when it is complete.
+
+#[cfg(feature = "parquet")]
+mod parquet;
+mod unfinished;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use wanctl_sink_sqlite::{History, HistoryError, Order, Query, Record, Tiers};
+
+use self::unfinished::Unfinished;
+use super::file::Location;
+use super::interrupt::Interrupt;
+use super::meter::Meter;
+use super::names::Names;
+use super::selection::Selection;
+use super::{refused, remark, rows};
+use crate::daemon::Clock;
+use crate::sink::format_bytes;
+
+/// Arguments of `wanctl history export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --last or --from, everything up to --to. Rows come oldest first, at each time the finest there is;
+--tier takes one granularity only.
+
+Examples:
+  wanctl history export --last 7d --output week.parquet
+  wanctl history export --last 1d --metrics rtt,state --wan cable > day.csv
+  wanctl history export --format jsonl | zstd > all.jsonl.zst")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: Location,
+    #[command(flatten)]
+    selection: Selection,
+    /// In which form [default: by the name of --output, or csv]
+    #[arg(long, value_name = "FORM")]
+    format: Option<Format>,
+    /// The file to write; - is standard output [default: -]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Comma-separated values with a line of heads, as of RFC 4180
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+    /// Apache Parquet, compressed
+    #[cfg(feature = "parquet")]
+    Parquet,
+}
+
+impl Format {
+    /// That of a file with this name.
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?;
+        match extension.to_ascii_lowercase().as_str() {
+            "jsonl" | "ndjson" => Some(Format::Jsonl),
+            extension => Format::from_str(extension, true).ok(),
+        }
+    }
+
+    fn is_binary(self) -> bool {
+        !matches!(self, Format::Csv | Format::Jsonl)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let names = Names::new();
+    let query = query(arguments, &names);
+    let path = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
+    let format = arguments.format.or_else(|| path.and_then(Format::of)).unwrap_or(Format::Csv);
+    let history = History::open(arguments.file.path()?).map_err(refused)?;
+    let Some(path) = path else {
+        if format.is_binary() && io::stdout().is_terminal() {
+            bail!("this form is not for a terminal; give --output FILE");
+        }
+        let mut counter = Counter::new(io::stderr().is_terminal() && !io::stdout().is_terminal());
+        let records = history.records(&query).map_err(refused)?;
+        write(format, &mut counter.count(records), &names, &mut BufWriter::new(out))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    if path.exists() && !arguments.force {
+        bail!("{} is there already; --force replaces it", path.display());
+    }
+    let interrupt = Interrupt::watch()?;
+    let mut counter = Counter::new(true);
+    let mut file = Unfinished::beside(path)
+        .with_context(|| format!("can't write beside {}", path.display()))?;
+    let records = history.records(&query).map_err(refused)?;
+    let records = records.take_while(|_| !interrupt.came());
+    let written =
+        write(format, &mut counter.count(records), &names, &mut BufWriter::new(file.writer()));
+    if interrupt.came() {
+        remark("stopped; nothing was written");
+        return Ok(Interrupt::exit_code());
+    }
+    let bytes = written.and_then(|()| Ok(file.finish()?)).map_err(|error| {
+        // What fails is the file, not the history, which has its own words.
+        error.context(format!("can't write {}", path.display()))
+    })?;
+    let (rows, bytes) = (counter.rows, format_bytes(bytes));
+    drop(counter);
+    remark(&format!("{rows} rows in {} ({bytes})", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to ask: everything, as fine as it is, unless something else was said.
+fn query(arguments: &Arguments, names: &Names) -> Query {
+    let now = Clock::start().stamp().unix_seconds();
+    let query = arguments.selection.query(names, now);
+    let from = if arguments.selection.has_start() { query.from } else { i64::MIN };
+    let tiers = if query.tiers == Tiers::Auto { Tiers::Finest } else { query.tiers };
+    Query { from, tiers, order: Order::OldestFirst, ..query }
+}
+
+/// Writes all rows.
+fn write(
+    format: Format,
+    records: &mut dyn Iterator<Item = Result<Record, HistoryError>>,
+    names: &Names,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Csv => {
+            let mut csv = rows::csv_writer(&mut *out);
+            csv.write_record(rows::HEADS).map_err(rows::io_error)?;
+            for record in records {
+                rows::csv_row(&record.map_err(refused)?, names, &mut csv)?;
+            }
+            csv.flush()?;
+        }
+        Format::Jsonl => {
+            for record in records {
+                rows::json_line(&record.map_err(refused)?, names, out)?;
+            }
+        }
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::write(records, names, out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Counts rows as they pass.
+struct Counter {
+    rows: u64,
+    meter: Option<Meter>,
+}
+
+impl Counter {
+    fn new(is_shown: bool) -> Self {
+        Counter { rows: 0, meter: is_shown.then(Meter::start) }
+    }
+
+    fn count<I: Iterator>(&mut self, rows: I) -> impl Iterator<Item = I::Item> {
+        rows.inspect(|_| {
+            self.rows += 1;
+            if let Some(meter) = &mut self.meter
+                && self.rows.is_multiple_of(1 << 12)
+            {
+                meter.show(self.rows, None);
+            }
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Statistics of each series: percentiles of levels, shares of time of states.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+use wanctl_sink_sqlite::{History, Query, SeriesName, SeriesSummary, StateShare, Statistics};
+
+use super::names::{Names, number};
+use super::refused;
+use crate::cli::write_json;
+
+/// How long the line below a heading is.
+const RULE: usize = 40;
+
+/// Writes a block for each series, and returns whether there are any.
+pub(super) fn write(
+    history: &History,
+    query: &Query,
+    as_json: bool,
+    names: &Names,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
+    let series = history.summary(query).map_err(refused)?;
+    if as_json {
+        let values = series.iter().map(|one| as_value(one, names));
+        write_json(out, &values.collect())?;
+        return Ok(!series.is_empty());
+    }
+    for (position, one) in series.iter().enumerate() {
+        if position > 0 {
+            writeln!(out)?;
+        }
+        let name = &one.series.metric_name;
+        let identity = identity(one, &series);
+        writeln!(out, "{name} ({} samples){identity}", one.samples)?;
+        writeln!(out, "{}", "-".repeat(RULE))?;
+        match &one.statistics {
+            Statistics::Numbers(s) => {
+                for (label, value) in numbers(s) {
+                    writeln!(out, "  {label}: {}", number(value))?;
+                }
+            }
+            Statistics::States(states) => {
+                for state in states {
+                    let name = names.value(&one.series, state.value);
+                    let (percent, seconds) = (state.share * 100.0, state.seconds);
+                    writeln!(out, "  {name}: {percent:.1}% ({})", lasting(seconds))?;
+                }
+            }
+        }
+    }
+    Ok(!series.is_empty())
+}
+
+fn numbers(summary: &wanctl_sink_sqlite::Summary) -> [(&'static str, f64); 6] {
+    let wanctl_sink_sqlite::Summary { min, max, avg, p50, p95, p99 } = *summary;
+    [("min", min), ("max", max), ("avg", avg), ("p50", p50), ("p95", p95), ("p99", p99)]
+}
+
+/// What tells a series from the others of its metric; nothing for the only one.
+fn identity(one: &SeriesSummary, all: &[SeriesSummary]) -> String {
+    let parts = |one: &SeriesSummary| {
+        let SeriesName { wan_name, source, labels, .. } = &*one.series;
+        let labels = labels.as_deref().unwrap_or_default();
+        [format!(" wan={wan_name}"), format!(" source={source}"), format!(" {labels}")]
+    };
+    let same_metric = all.iter().filter(|other| other.series.metric_name == one.series.metric_name);
+    let others: Vec<[String; 3]> = same_metric.map(parts).collect();
+    let shown = parts(one).into_iter().enumerate();
+    shown
+        .filter(|(at, part)| others.iter().any(|other| &other[*at] != part))
+        .map(|(_, p)| p)
+        .collect()
+}
+
+fn as_value(one: &SeriesSummary, names: &Names) -> Value {
+    let mut value = json!({
+        "metric_name": one.series.metric_name,
+        "wan_name": one.series.wan_name,
+        "source": one.series.source,
+        "labels": one.series.labels,
+        "samples": one.samples,
+    });
+    match &one.statistics {
+        Statistics::Numbers(s) => {
+            for (label, number) in numbers(s) {
+                value[label] = number.into();
+            }
+        }
+        Statistics::States(states) => {
+            let state = |state: &StateShare| {
+                json!({
+                    "value": state.value,
+                    "state": names.state(&one.series, state.value),
+                    "share": state.share,
+                    "seconds": state.seconds,
+                })
+            };
+            value["states"] = states.iter().map(state).collect();
+        }
+    }
+    value
+}
+
+/// A time in its two largest units.
+pub(super) fn lasting(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3_600, whole / 86_400);
+    if seconds < 59.95 {
+        format!("{}s", number((seconds * 10.0).round() / 10.0))
+    } else if hours == 0 {
+        format!("{minutes}m {}s", whole % 60)
+    } else if days == 0 {
+        format!("{hours}h {}m", minutes % 60)
+    } else {
+        format!("{days}d {}h", hours % 24)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_its_two_largest_units() {
+        for (seconds, text) in [
+            (0.05, "0.1s"),
+            (7.0, "7s"),
+            (59.97, "1m 0s"),
+            (3_599.0, "59m 59s"),
+            (7_260.0, "2h 1m"),
+            (90_000.0, "1d 1h"),
+        ] {
+            assert_eq!(lasting(seconds), text);
+        }
+    }
+}
