@@ -11,7 +11,6 @@ mod import;
 mod maintenance;
 mod other_programs;
 mod reading;
-mod reading;
 mod recovery;
 mod sharing;
 mod statistics;
