@@ -6,7 +6,8 @@
 //!
 //! In reading order: `query`, `record` and `summary` are what goes in and comes out · `open` · `ours` turns
 //! a query into streams, with `series` and `tiers` to tell what answers where · `raw` and `streams` read
-//! pages, `merge` puts them in order · `gather` sums up · `original` does all that for the original's files.
+//! pages, `merge` puts them in order · `gather` sums up · `original` does all that for the original's files ·
+//! `stats` and `verify` look at a file as a whole.
 
 mod error;
 mod filter;
@@ -16,6 +17,7 @@ mod names;
 mod open;
 mod original;
 mod ours;
+mod page;
 mod problem;
 mod query;
 mod raw;
@@ -318,6 +320,9 @@ impl Records<'_> {
     fn read(&mut self) -> Read<Option<Record>> {
         let db = &self.history.db;
         loop {
+            if let (1.., Source::Ours(rows)) = (self.skip, &mut self.source) {
+                self.skip -= rows.skip(db, self.skip)?;
+            }
             let record = match &mut self.source {
                 Source::Ours(rows) => rows.next(db)?,
                 Source::Original(rows) => rows.next(db)?,

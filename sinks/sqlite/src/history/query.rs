@@ -76,8 +76,9 @@ pub struct UnknownGranularity(pub String);
 /// Which tiers answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tiers {
-    /// The one of [`Granularity::for_span`]; where it has nothing (too old, or not rolled up yet), the
-    /// next coarser one that has, and at the new end the finer ones. No gap, and no instant twice.
+    /// The one of [`Granularity::for_span`] for the part of the range that has rows; where that tier has
+    /// nothing (too old, or not rolled up yet), the next coarser one that has, and at the new end the finer
+    /// ones. No gap, and no instant twice.
     #[default]
     Auto,
     /// At each time the finest there is.

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::error::{Read, ReadError};
+use super::page::Page;
 use super::series::{self, value};
 use super::time::{Left, end_of, instant, split};
 use super::{Order, Segment};
@@ -35,97 +36,6 @@ impl Wanted {
     pub(super) fn new(position: usize, scale: f64, segment: Segment, from: i64, to: i64) -> Self {
         let (from, to) = (segment.from.max(from), segment.to.min(to));
         Wanted { position, scale, from: instant(from, 0), to: end_of(to) }
-    }
-}
-
-/// Rows in the order of time.
-#[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) instants: Vec<i64>,
-    /// Of each series wanted, its values; NaN where there is none.
-    pub(super) columns: Vec<Vec<f64>>,
-}
-
-impl Page {
-    pub(super) fn new(columns: usize) -> Self {
-        Page { instants: Vec::new(), columns: vec![Vec::new(); columns] }
-    }
-
-    fn reverse(&mut self) {
-        self.instants.reverse();
-        self.columns.iter_mut().for_each(|column| column.reverse());
-    }
-
-    /// The rows from instant to instant, both included.
-    pub(super) fn rows(&self, from: i64, to: i64) -> std::ops::Range<usize> {
-        let first = self.instants.partition_point(|at| *at < from);
-        let end = self.instants.partition_point(|at| *at <= to);
-        first..end.max(first)
-    }
-
-    /// The values of a column from instant to instant, both included, without the gaps.
-    pub(super) fn values(
-        &self,
-        column: usize,
-        from: i64,
-        to: i64,
-    ) -> impl Iterator<Item = f64> + '_ {
-        let values = self.columns.get(column).and_then(|all| all.get(self.rows(from, to)));
-        values.unwrap_or_default().iter().copied().filter(|value| !value.is_nan())
-    }
-
-    /// The same with their instants.
-    pub(super) fn samples(
-        &self,
-        column: usize,
-        from: i64,
-        to: i64,
-    ) -> impl Iterator<Item = (i64, f64)> + '_ {
-        let rows = self.rows(from, to);
-        let instants = self.instants.get(rows.clone()).unwrap_or_default();
-        let values = self.columns.get(column).and_then(|all| all.get(rows)).unwrap_or_default();
-        instants.iter().copied().zip(values.iter().copied()).filter(|(_, value)| !value.is_nan())
-    }
-
-    /// Adds later rows.
-    pub(super) fn append(&mut self, later: Page) {
-        self.instants.extend(later.instants);
-        for (column, later) in self.columns.iter_mut().zip(later.columns) {
-            column.extend(later);
-        }
-    }
-
-    fn keep(&mut self, rows: std::ops::Range<usize>) {
-        let cut = |end: usize, start: usize, column: &mut Vec<f64>| {
-            column.truncate(end);
-            column.drain(..start.min(column.len()));
-        };
-        self.columns.iter_mut().for_each(|column| cut(rows.end, rows.start, column));
-        self.instants.truncate(rows.end);
-        self.instants.drain(..rows.start.min(self.instants.len()));
-    }
-
-    /// Both pages as one. Of an instant that both have, what this one has stays.
-    fn merge(self, other: Page) -> Page {
-        let mut merged = Page::new(self.columns.len());
-        let (mut mine, mut its) = (0, 0);
-        loop {
-            let here = self.instants.get(mine).copied();
-            let there = other.instants.get(its).copied();
-            let Some(at) = here.into_iter().chain(there).min() else { return merged };
-            let (from_here, from_there) = (here == Some(at), there == Some(at));
-            merged.instants.push(at);
-            let columns = self.columns.iter().zip(&other.columns);
-            for (to, (first, second)) in merged.columns.iter_mut().zip(columns) {
-                let pick = |there: bool, column: &[f64], row: usize| {
-                    column.get(row).copied().filter(|value| there && !value.is_nan())
-                };
-                let value = pick(from_here, first, mine).or(pick(from_there, second, its));
-                to.push(value.unwrap_or(f64::NAN));
-            }
-            mine += usize::from(from_here);
-            its += usize::from(from_there);
-        }
     }
 }
 
@@ -368,11 +278,8 @@ impl Pages {
                 count += self.count_frames(db, from, open_to)?;
             }
             let Some(chunk) = sealed else { break };
-            let inside = |wanted: &Wanted| wanted.from <= chunk.from && chunk.to <= wanted.to;
-            if self.wanted.iter().all(inside) && !self.has_late(db, chunk)? {
-                let info = with_data(db, chunk.id, ChunkInfo::of)?;
-                let samples = |wanted: &Wanted| info.samples.get(wanted.position).copied();
-                count += self.wanted.iter().filter_map(samples).sum::<usize>() as u64;
+            if let Some(samples) = self.samples(db, chunk)? {
+                count += samples;
                 self.left.read_through(chunk.to);
             } else {
                 self.left.read_through(chunk.from - 1);
@@ -384,6 +291,39 @@ impl Pages {
         }
         transaction.finish()?;
         Ok(count)
+    }
+
+    /// How many samples a chunk has of the series wanted; `None` if that takes more than its head to tell.
+    fn samples(&self, db: &Connection, chunk: Sealed) -> Read<Option<u64>> {
+        let inside = |wanted: &Wanted| wanted.from <= chunk.from && chunk.to <= wanted.to;
+        if !self.wanted.iter().all(inside) || self.has_late(db, chunk)? {
+            return Ok(None);
+        }
+        let info = with_data(db, chunk.id, ChunkInfo::of)?;
+        let samples = |wanted: &Wanted| info.samples.get(wanted.position).copied();
+        Ok(Some(self.wanted.iter().filter_map(samples).sum::<usize>() as u64))
+    }
+
+    /// Leaves out the next page if it is a chunk of at most so many samples; says of how many.
+    pub(super) fn skip_chunk(&mut self, db: &Connection, most: u64) -> Read<Option<u64>> {
+        let transaction = db.unchecked_transaction()?;
+        let Some((from, to)) = self.left.range() else { return Ok(None) };
+        let Some(chunk) = Sealed::next(db, self.bundle, self.left)? else { return Ok(None) };
+        let (before, after) = ((from, chunk.from - 1), (chunk.to + 1, to));
+        let (open, edge) = match self.left.order {
+            Order::OldestFirst => (before, chunk.to),
+            Order::NewestFirst => (after, chunk.from),
+        };
+        let whole = from <= chunk.from && chunk.to <= to;
+        if !whole || self.has_frames(db, open)? {
+            return Ok(None);
+        }
+        let samples = self.samples(db, chunk)?.filter(|samples| *samples <= most);
+        if samples.is_some() {
+            self.left.read_through(edge);
+        }
+        transaction.finish()?;
+        Ok(samples)
     }
 
     fn count_frames(&self, db: &Connection, from: i64, to: i64) -> rusqlite::Result<u64> {
@@ -404,8 +344,14 @@ impl Pages {
     }
 
     fn has_late(&self, db: &Connection, chunk: Sealed) -> rusqlite::Result<bool> {
+        self.has_frames(db, (chunk.from, chunk.to))
+    }
+
+    fn has_frames(&self, db: &Connection, (from, to): (i64, i64)) -> rusqlite::Result<bool> {
+        if to < from {
+            return Ok(false);
+        }
         let sql = "SELECT 1 FROM frames WHERE bundle_id = ?1 AND sec BETWEEN ?2 AND ?3 LIMIT 1";
-        let params = [self.bundle, split(chunk.from).0, split(chunk.to).0];
-        Ok(value::<i64>(db, sql, params)?.is_some())
+        Ok(value::<i64>(db, sql, [self.bundle, split(from).0, split(to).0])?.is_some())
     }
 }

@@ -10,7 +10,8 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::error::Read;
 use super::filter::Filter;
 use super::names::Names;
-use super::raw::{Page, Pages};
+use super::page::Page;
+use super::raw::Pages;
 use super::series::{self, unsigned};
 use super::time::{Left, end_of, instant, split};
 use super::{Granularity, Order, Record, Rolled, Segment, SeriesName};
@@ -43,6 +44,14 @@ impl Stream {
             Stream::Events(rows) => Ok(rows.next(db)?),
         }
     }
+
+    /// Leaves out up to so many rows, if that is quicker than to read them; says how many.
+    pub(super) fn skip(&mut self, db: &Connection, most: u64) -> Read<u64> {
+        match self {
+            Stream::Raw(rows) => rows.skip(db, most),
+            Stream::Rolled(_) | Stream::Events(_) => Ok(0),
+        }
+    }
 }
 
 /// The raw rows of some series of a bundle, which are in the order of their names.
@@ -73,6 +82,20 @@ impl RawRows {
             }
             (self.row, self.column) = (self.row + 1, 0);
         }
+    }
+
+    /// Leaves out up to so many rows without reading them; says how many.
+    fn skip(&mut self, db: &Connection, most: u64) -> Read<u64> {
+        if self.names.len() <= self.column {
+            (self.row, self.column) = (self.row + 1, 0);
+        }
+        let mut skipped = 0;
+        while self.page.instants.len() <= self.row
+            && let Some(samples) = self.pages.skip_chunk(db, most - skipped)?
+        {
+            skipped += samples;
+        }
+        Ok(skipped)
     }
 
     fn rest_of_row(&mut self) -> Option<Record> {

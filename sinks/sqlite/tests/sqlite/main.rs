@@ -1,8 +1,8 @@
 //! The sqlite sink against real files.
 //!
 //! `delivery` what is written and read back · `sharing` other processes and readers · `recovery` damage,
-//! foreign files, crashes · `maintenance` what goes, and how much at once · `statistics` summaries ·
-//! `import` databases of the original
+//! foreign files, crashes · `maintenance` what goes, and how much at once · `reading` the
+//! library, while all that happens · `statistics` summaries · `import` databases of the original
 
 #![cfg(test)]
 

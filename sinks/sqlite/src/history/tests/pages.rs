@@ -61,6 +61,28 @@ fn hot_and_sealed_rows_are_one_history_in_both_orders() {
 }
 
 #[test]
+fn an_offset_leaves_out_whole_chunks_but_not_a_row_more() {
+    let mut file = File::new();
+    let bundle = file.bundle(&["rtt", "state:mode"]);
+    steady(&file, bundle, 0, 100);
+    for from in (0..80).step_by(10) {
+        file.seal(bundle, from, from + 10);
+    }
+    file.frames(bundle, &[(25_010_000, &[Some(1), None])]);
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        for metrics in [vec![], vec!["state".to_owned()]] {
+            let query = Query { order, metrics, ..everything() };
+            let whole = file.history().query(&query).unwrap();
+            for offset in (0..whole.len()).step_by(33).chain([400, 800, 1200, 4000, 5000]) {
+                let part = Query { offset: offset as u64, limit: Some(3), ..query.clone() };
+                let expected: Vec<_> = whole.iter().skip(offset).take(3).cloned().collect();
+                assert_eq!(file.history().query(&part).unwrap(), expected, "{offset}");
+            }
+        }
+    }
+}
+
+#[test]
 fn late_rows_are_merged_into_their_chunk_whose_own_rows_win() {
     let file = File::new();
     let bundle = file.bundle(&["rtt", "state"]);

@@ -7,7 +7,8 @@ use wanctl_sink::Rollup;
 
 use super::{Check, MOST, VerifyStep, wanted};
 use crate::history::error::{Read, ReadError};
-use crate::history::raw::{Page, Pages};
+use crate::history::page::Page;
+use crate::history::raw::Pages;
 use crate::history::series::{self, Bundle, Series, unsigned};
 use crate::history::streams::{Interval, RolledRows};
 use crate::history::summary::extremes;
