@@ -48,7 +48,7 @@ enum Command {
     Sinks(sinks::Arguments),
     /// Show what was recorded.
     #[cfg(feature = "sqlite")]
-    History(history::Arguments),
+    History(Box<history::Arguments>),
 }
 
 /// Runs the program with these arguments, the first of which is its name.

@@ -188,8 +188,8 @@ fn accounts_of_sinks_are_recorded_and_read_as_any_other_row() {
     });
     daemon.signal("TERM");
     daemon.finish().success();
-    let history = "history --last 5m --db history.db --metrics wanctl_sink_health";
+    let history = "history --last 5m --db history.db --metrics wanctl_sink_health -v";
     let table = place.run(history, &place.path("")).success().out;
-    let fields: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().skip(2).collect();
-    assert_eq!(fields[..4], ["daemon", "sinks", "wanctl_sink_health", "ok"], "{table}");
+    let fields: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().skip(2).collect();
+    assert_eq!(fields[..4], ["wanctl_sink_health", "ok", "daemon", "sinks"], "{table}");
 }

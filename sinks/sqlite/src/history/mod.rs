@@ -16,14 +16,17 @@ mod names;
 mod open;
 mod original;
 mod ours;
+mod problem;
 mod query;
 mod raw;
 mod record;
 mod series;
+mod stats;
 mod streams;
 mod summary;
 mod tiers;
 mod time;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -43,11 +46,15 @@ pub(crate) use open::read_only;
 use original::OriginalRows;
 use ours::{End, Plan};
 use tiers::Segment;
+use verify::Check;
 
 pub use error::HistoryError;
+pub use problem::Problem;
 pub use query::{Granularity, Order, Query, Rows, Tiers, UnknownGranularity};
 pub use record::{Record, Rolled, SeriesInfo, SeriesName};
+pub use stats::{Rate, Stats, Tier, TierStats};
 pub use summary::{SeriesSummary, StateShare, Statistics, Summary, summary};
+pub use verify::{VerifyProgress, VerifyStep};
 
 /// A history file, open for reading only.
 ///
@@ -199,6 +206,35 @@ impl History {
     /// Whatever SQLite reports, and a sealed part of the file that is damaged.
     pub fn oldest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
         self.end(End::Oldest)
+    }
+
+    /// What the file holds, and what it costs. Reads most of the file.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports.
+    pub fn stats(&self) -> Result<Stats, HistoryError> {
+        self.named(match self.layout {
+            Layout::Ours => stats::ours(&self.db, &self.path),
+            Layout::Original => stats::original(&self.db, &self.path),
+        })
+    }
+
+    /// Looks for what is wrong with the file: in its structure, in sealed rows, and in what was made of
+    /// rows where these are still there. Changes nothing, and finds a thousand problems at most. Reads the whole file; `progress` is told how far it is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever SQLite reports when a part can't be read at all.
+    pub fn verify(
+        &self,
+        progress: &mut dyn FnMut(VerifyProgress),
+    ) -> Result<Vec<Problem>, HistoryError> {
+        let check = Check::new(&self.db, progress);
+        self.named(match self.layout {
+            Layout::Ours => check.ours(),
+            Layout::Original => check.original(),
+        })
     }
 
     fn end(&self, end: End) -> Result<Option<(i64, u32)>, HistoryError> {

@@ -245,9 +245,10 @@ pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
                 raw = further(raw, outer.copied());
             }
         }
-        // Where raw rows are, the newest of them is newer than any interval.
+        // Where raw rows are, the newest of them is newer than any interval, and an older interval is one
+        // that they are not in.
         if raw.is_none() || end == End::Oldest {
-            raw = further(raw, rolled_end(db, bundle, direction)?);
+            raw = further(raw, rolled_end(db, bundle, direction, raw)?);
         }
         found = further(found, raw);
     }
@@ -255,15 +256,24 @@ pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
     Ok(found.map(split))
 }
 
-/// The first or last interval of a bundle's series.
-fn rolled_end(db: &Connection, bundle: i64, direction: &str) -> rusqlite::Result<Option<i64>> {
+/// The first or last interval of a bundle's series; of those that end before an instant, if there is one.
+fn rolled_end(
+    db: &Connection,
+    bundle: i64,
+    direction: &str,
+    before: Option<i64>,
+) -> rusqlite::Result<Option<i64>> {
     let function = if direction.is_empty() { "min" } else { "max" };
     let sql = format!(
-        "SELECT {function}((SELECT start FROM rollups WHERE seconds = tier.column1
-             AND series_id = series.id ORDER BY start {direction} LIMIT 1))
-         FROM series, (VALUES (60), (300), (3600)) AS tier WHERE series.bundle_id = ?1"
+        "SELECT {function}(start) FROM (
+             SELECT seconds, (SELECT start FROM rollups WHERE rollups.seconds = tier.seconds
+                 AND series_id = series.id ORDER BY start {direction} LIMIT 1) AS start
+             FROM series, (SELECT column1 AS seconds FROM (VALUES (60), (300), (3600))) AS tier
+             WHERE series.bundle_id = ?1)
+         WHERE ?2 IS NULL OR start + seconds <= ?2"
     );
-    let start: Option<Option<i64>> = value(db, &sql, [bundle])?;
+    let before = before.map(|before| split(before).0);
+    let start: Option<Option<i64>> = value(db, &sql, params![bundle, before])?;
     Ok(start.flatten().map(|start| instant(start, 0)))
 }
 

@@ -83,6 +83,14 @@ impl Page {
         instants.iter().copied().zip(values.iter().copied()).filter(|(_, value)| !value.is_nan())
     }
 
+    /// Adds later rows.
+    pub(super) fn append(&mut self, later: Page) {
+        self.instants.extend(later.instants);
+        for (column, later) in self.columns.iter_mut().zip(later.columns) {
+            column.extend(later);
+        }
+    }
+
     fn keep(&mut self, rows: std::ops::Range<usize>) {
         let cut = |end: usize, start: usize, column: &mut Vec<f64>| {
             column.truncate(end);
@@ -244,8 +252,15 @@ impl Pages {
     /// The next rows, in the order of time whatever the order of pages; `None` when all is read.
     pub(super) fn next(&mut self, db: &Connection) -> Read<Option<Page>> {
         let transaction = db.unchecked_transaction()?;
-        let page = loop {
-            let Some((from, to)) = self.left.range() else { break None };
+        let page = self.next_within(db)?;
+        transaction.finish()?;
+        Ok(page)
+    }
+
+    /// The same in a transaction that is open.
+    pub(super) fn next_within(&mut self, db: &Connection) -> Read<Option<Page>> {
+        loop {
+            let Some((from, to)) = self.left.range() else { return Ok(None) };
             let sealed = Sealed::next(db, self.bundle, self.left)?;
             // What comes before the chunk.
             let (open, rest) = match (sealed, self.left.order) {
@@ -271,18 +286,21 @@ impl Pages {
                     None => self.left.finish(),
                 }
                 if !page.instants.is_empty() {
-                    break Some(page);
+                    return Ok(Some(page));
                 }
             }
             if let Some((chunk, _)) = rest {
                 let page = self.sealed(db, chunk)?;
                 if !page.instants.is_empty() {
-                    break Some(page);
+                    return Ok(Some(page));
                 }
             }
-        };
-        transaction.finish()?;
-        Ok(page)
+        }
+    }
+
+    /// Rows that are not sealed, in the time of a chunk.
+    pub(super) fn late(&self, db: &Connection, chunk: Sealed) -> rusqlite::Result<Page> {
+        self.frames(db, chunk.from, chunk.to, usize::MAX)
     }
 
     /// What is left of a chunk, with the rows that came too late for it.

@@ -25,7 +25,17 @@ pub(super) struct Series {
 
 /// The series that match, in the order of their names.
 pub(super) fn matching(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Series>> {
-    let filter = Filter::names(query);
+    select(db, Filter::names(query))
+}
+
+/// The series of a bundle, in the order of their names.
+pub(super) fn of_bundle(db: &Connection, bundle: i64) -> rusqlite::Result<Vec<Series>> {
+    let mut filter = Filter::default();
+    filter.and("bundle_id = ?", [bundle.into()]);
+    select(db, filter)
+}
+
+fn select(db: &Connection, filter: Filter) -> rusqlite::Result<Vec<Series>> {
     let mut select = db.prepare_cached(&format!(
         "SELECT id, bundle_id, position, scale, rollup, metric_name, wan_name, source, labels
          FROM series WHERE true{}",

@@ -9,6 +9,8 @@
 mod delivery;
 mod import;
 mod maintenance;
+mod other_programs;
+mod reading;
 mod recovery;
 mod sharing;
 mod statistics;

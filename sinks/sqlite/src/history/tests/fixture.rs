@@ -116,7 +116,19 @@ impl File {
 
     /// An interval, whose least and greatest value lie 1 below and 1 above.
     pub(super) fn rollup(&self, seconds: i64, series: i64, start: i64, value: f64, count: i64) {
-        let row = params![seconds, series, START + start, value, value - 1.0, value + 1.0, count];
+        self.interval(seconds, series, start, [value, value - 1.0, value + 1.0], count);
+    }
+
+    /// An interval with its value, its least and its greatest.
+    pub(super) fn interval(
+        &self,
+        seconds: i64,
+        series: i64,
+        start: i64,
+        [value, min, max]: [f64; 3],
+        count: i64,
+    ) {
+        let row = params![seconds, series, START + start, value, min, max, count];
         let sql = "INSERT INTO rollups (seconds, series_id, start, value, min, max, count)
                    VALUES (?, ?, ?, ?, ?, ?, ?)";
         self.db.execute(sql, row).unwrap();

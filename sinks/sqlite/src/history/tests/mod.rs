@@ -1,5 +1,6 @@
 //! Reading files that stand as the writer and its maintenance leave them.
 
+mod checks;
 mod fixture;
 mod pages;
 mod sums;
