@@ -3,6 +3,7 @@
 mod follow;
 mod original;
 mod plot;
+mod upkeep;
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -4,6 +4,7 @@
 //! the file is laid out: everything is asked of [`History`], and rows come one after the other, so a week
 //! takes no more memory than a minute.
 
+mod compact;
 mod events;
 mod export;
 mod file;
@@ -16,14 +17,17 @@ mod plot;
 mod progress;
 mod rows;
 mod selection;
+mod stats;
 mod summary;
 mod table;
 mod time;
+mod verify;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use clap::Subcommand;
 use wanctl_sink_sqlite::{History, HistoryError, Query, Rows};
 
 use self::names::Names;
@@ -62,12 +66,18 @@ pub(crate) struct Arguments {
 }
 
 /// What else can be done with history.
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Task {
     /// Read a database of the original into the history.
     Import(import::Arguments),
     /// Write rows to a file for other programs: CSV, JSON lines or Parquet.
     Export(export::Arguments),
+    /// What a file holds, and what it costs.
+    Stats(stats::Arguments),
+    /// Look for damage.
+    Verify(verify::Arguments),
+    /// Seal and roll up all that is old enough, at once.
+    Compact(compact::Arguments),
 }
 
 /// How the rows are shown.
@@ -105,10 +115,16 @@ struct Output {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &arguments.task {
-        Some(Task::Import(arguments)) => return import::run(arguments, out),
-        Some(Task::Export(arguments)) => return export::run(arguments, out),
-        None => {}
+        Some(Task::Import(arguments)) => import::run(arguments, out),
+        Some(Task::Export(arguments)) => export::run(arguments, out),
+        Some(Task::Stats(arguments)) => stats::run(arguments, out),
+        Some(Task::Verify(arguments)) => verify::run(arguments, out),
+        Some(Task::Compact(arguments)) => compact::run(arguments, out),
+        None => show(arguments, out),
     }
+}
+
+fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let path = arguments.file.path()?;
     let names = Names::new();
     let now = Clock::start().stamp().unix_seconds();
@@ -123,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let history = History::open(path).map_err(refused)?;
     // A terminal shows few rows at a time; a file or a program gets every one.
     let out = &mut BufWriter::with_capacity(1 << 16, out);
-    let found = show(&history, &query, &arguments.output, &names, out)?;
+    let found = write(&history, &query, &arguments.output, &names, out)?;
     out.flush()?;
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
@@ -149,7 +165,7 @@ impl Output {
 }
 
 /// Shows what there is, and returns whether there was anything.
-fn show(
+fn write(
     history: &History,
     query: &Query,
     output: &Output,

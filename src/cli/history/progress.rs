@@ -2,42 +2,51 @@
 
 use std::io::{self, IsTerminal, Write};
 
-/// How many steps pass between two looks at the line.
+/// How many rows pass between two looks at the line.
 const STRIDE: u64 = 1 << 14;
 
-/// A line on standard error that counts; nothing unless that is a terminal.
+/// A line on standard error, if that is a terminal and results do not go there too.
 pub(super) struct Progress {
-    what: &'static str,
     is_shown: bool,
-    done: u64,
+    is_dirty: bool,
+    rows: u64,
 }
 
 impl Progress {
-    /// Counts `what` (`rows`), unless results go to the same terminal.
-    pub(super) fn of(what: &'static str) -> Self {
-        let is_shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
-        Progress { what, is_shown, done: 0 }
+    pub(super) fn new() -> Self {
+        let is_shown = io::stderr().is_terminal();
+        Progress { is_shown, is_dirty: false, rows: 0 }
     }
 
-    /// One more is done.
-    pub(super) fn step(&mut self) {
-        self.done += 1;
-        if self.is_shown && self.done.is_multiple_of(STRIDE) {
-            self.show(&format!("{} {}", self.done, self.what));
+    /// For rows that are printed as they are read.
+    pub(super) fn beside_output() -> Self {
+        let progress = Self::new();
+        Progress { is_shown: progress.is_shown && !io::stdout().is_terminal(), ..progress }
+    }
+
+    /// One more row.
+    pub(super) fn row(&mut self) {
+        self.rows += 1;
+        if self.rows.is_multiple_of(STRIDE) {
+            self.say(&format!("{} rows", self.rows));
         }
     }
 
-    fn show(&self, text: &str) {
-        let mut err = io::stderr();
-        // A terminal that is gone has nobody to tell.
-        let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush());
+    /// Puts this in the place of what was said before.
+    pub(super) fn say(&mut self, text: &str) {
+        if self.is_shown {
+            let mut err = io::stderr();
+            // A terminal that is gone has nobody to tell.
+            let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush());
+            self.is_dirty = true;
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.is_shown && self.done >= STRIDE {
-            self.show("");
+        if self.is_dirty {
+            self.say("");
         }
     }
 }

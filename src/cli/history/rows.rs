@@ -60,7 +60,7 @@ pub(super) fn json(
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let mut progress = Progress::of("rows");
+    let mut progress = Progress::beside_output();
     let mut found = false;
     let mut serializer = serde_json::Serializer::pretty(&mut *out);
     // Its errors as those of I/O, because a closed pipe is no source of a JSON error.
@@ -68,7 +68,7 @@ pub(super) fn json(
     for record in records {
         let record = record.map_err(refused)?;
         array.serialize_element(&Row::new(&record, names)).map_err(io::Error::from)?;
-        progress.step();
+        progress.row();
         found = true;
     }
     array.end().map_err(io::Error::from)?;
@@ -105,13 +105,13 @@ pub(super) fn csv(
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let mut progress = Progress::of("rows");
+    let mut progress = Progress::beside_output();
     let mut found = false;
     let mut csv = csv_writer(out);
     csv.write_record(HEADS).map_err(io_error)?;
     for record in records {
         csv_row(&record.map_err(refused)?, names, &mut csv)?;
-        progress.step();
+        progress.row();
         found = true;
     }
     csv.flush()?;

@@ -103,7 +103,7 @@ fn as_value(one: &SeriesSummary, names: &Names) -> Value {
 }
 
 /// A time in its two largest units.
-fn lasting(seconds: f64) -> String {
+pub(super) fn lasting(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     let (minutes, hours, days) = (whole / 60, whole / 3_600, whole / 86_400);
     if seconds < 59.95 {

@@ -33,9 +33,9 @@ pub(super) fn write(
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let mut progress = Progress::of("rows");
+    let mut progress = Progress::beside_output();
     let mut cells = records.map(|record| {
-        progress.step();
+        progress.row();
         cells(&record.map_err(refused)?, is_verbose, names)
     });
     let block: Vec<Cells> = cells.by_ref().take(BLOCK).collect::<Result<_, _>>()?;

@@ -86,14 +86,20 @@ impl Merge {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
+        let is_last = self.heads.len() == 1;
         loop {
             let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
+            if is_last && let Some(record) = head.record.take() {
+                return Ok(Some(record));
+            }
             let (stream, order) = (head.stream, head.order);
             let next = match self.streams.get_mut(stream) {
                 Some(rows) => rows.next(db),
                 None => Ok(None),
             };
             let record = match next {
+                // Nothing is left to compare it with.
+                Ok(Some(next)) if is_last => return Ok(Some(next)),
                 Ok(Some(next)) => {
                     std::mem::replace(&mut *head, Head::of(next, stream, order)).record
                 }

@@ -1,10 +1,13 @@
 //! The raw rows of one bundle, hot and sealed, page after page.
 //!
 //! A page is read in one short transaction, which begins where the last page ended: by instant, never by
-//! table. So rows that are sealed in between are neither lost nor read twice.
+//! table. So rows that are sealed in between are neither lost nor read twice. Ranges, chunks and pages are
+//! of whole seconds.
 
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
 
 use super::error::{Read, ReadError};
 use super::series::{self, value};
@@ -12,7 +15,8 @@ use super::time::{Left, end_of, instant, split};
 use super::{Order, Segment};
 use crate::chunk::{Chunk, ChunkError, ChunkInfo, Column, Values};
 
-/// How many rows are read from `frames` at once: few at first, because often few are wanted.
+/// How many rows are read from `frames` at once, if not for the rest of a second: few at first, because
+/// often few are wanted.
 const FIRST_PAGE: usize = 64;
 const LARGEST_PAGE: usize = 4096;
 
@@ -233,9 +237,8 @@ impl Pages {
             wanted.iter().map(|wanted| format!(", v{}", wanted.position)).collect();
         let sql = format!(
             "SELECT sec, us{columns} FROM frames
-             WHERE bundle_id = ?1 AND sec >= ?2 AND (sec > ?2 OR us >= ?3)
-             AND sec <= ?4 AND (sec < ?4 OR us <= ?5)
-             ORDER BY sec {direction}, us {direction} LIMIT ?6"
+             WHERE bundle_id = ?1 AND sec BETWEEN ?2 AND ?3
+             ORDER BY sec {direction}, us {direction}"
         );
         Pages { bundle, wanted, left: Left::new(from, to, order), sql, rows: FIRST_PAGE }
     }
@@ -273,13 +276,12 @@ impl Pages {
                 }
             };
             if let Some((from, to)) = open.filter(|(from, to)| from <= to) {
-                let page = self.frames(db, from, to, self.rows)?;
-                let full = page.instants.len() >= self.rows;
+                let (page, more) = self.frames(db, (from, to), self.rows)?;
                 self.rows = (self.rows * 4).min(LARGEST_PAGE);
-                let read_to = match (full, self.left.order) {
-                    (true, Order::OldestFirst) => page.instants.last().copied(),
-                    (true, Order::NewestFirst) => page.instants.first().copied(),
-                    (false, _) => rest.map(|(_, edge)| edge),
+                let read_to = match (more, self.left.order) {
+                    (Some(sec), Order::OldestFirst) => Some(end_of(sec)),
+                    (Some(sec), Order::NewestFirst) => Some(instant(sec, 0)),
+                    (None, _) => rest.map(|(_, edge)| edge),
                 };
                 match read_to {
                     Some(instant) => self.left.read_through(instant),
@@ -300,7 +302,7 @@ impl Pages {
 
     /// Rows that are not sealed, in the time of a chunk.
     pub(super) fn late(&self, db: &Connection, chunk: Sealed) -> rusqlite::Result<Page> {
-        self.frames(db, chunk.from, chunk.to, usize::MAX)
+        Ok(self.frames(db, (chunk.from, chunk.to), usize::MAX)?.0)
     }
 
     /// What is left of a chunk, with the rows that came too late for it.
@@ -309,7 +311,7 @@ impl Pages {
         let (from, to) = (from.max(chunk.from), to.min(chunk.to));
         let mut page = chunk.read(db, &self.wanted)?;
         page.keep(page.rows(from, to));
-        let late = self.frames(db, from, to, usize::MAX)?;
+        let (late, _) = self.frames(db, (from, to), usize::MAX)?;
         if !late.instants.is_empty() {
             page = page.merge(late);
         }
@@ -320,15 +322,27 @@ impl Pages {
         Ok(page)
     }
 
-    /// Up to so many rows of `frames`, from instant to instant, both included.
-    fn frames(&self, db: &Connection, from: i64, to: i64, most: usize) -> rusqlite::Result<Page> {
+    /// Rows of `frames` in these seconds, whole seconds of them: all, or as many as asked for and a few
+    /// more. Says up to which second, in the order of reading, if not all.
+    fn frames(
+        &self,
+        db: &Connection,
+        (from, to): (i64, i64),
+        enough: usize,
+    ) -> rusqlite::Result<(Page, Option<i64>)> {
         let mut select = db.prepare_cached(&self.sql)?;
-        let ((from, from_us), (to, to_us)) = (split(from), split(to));
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let mut rows = select.query(params![self.bundle, from, from_us, to, to_us, most])?;
+        let mut rows = select.query([self.bundle, split(from).0, split(to).0])?;
         let mut page = Page::new(self.wanted.len());
+        let mut last = None;
+        let mut more = None;
         while let Some(row) = rows.next()? {
-            page.instants.push(instant(row.get(0)?, row.get(1)?));
+            let sec = row.get(0)?;
+            if last != Some(sec) && enough <= page.instants.len() {
+                more = last;
+                break;
+            }
+            last = Some(sec);
+            page.instants.push(instant(sec, row.get(1)?));
             for (at, (column, wanted)) in page.columns.iter_mut().zip(&self.wanted).enumerate() {
                 column.push(match row.get_ref(2 + at)? {
                     ValueRef::Integer(whole) => whole as f64 / wanted.scale,
@@ -340,7 +354,7 @@ impl Pages {
         if self.left.order == Order::NewestFirst {
             page.reverse();
         }
-        Ok(page)
+        Ok((page, more))
     }
 
     /// How many samples are left, of all series wanted.
@@ -373,18 +387,18 @@ impl Pages {
     }
 
     fn count_frames(&self, db: &Connection, from: i64, to: i64) -> rusqlite::Result<u64> {
-        let mut count = 0;
+        let mut ranges: BTreeMap<(i64, i64), Vec<String>> = BTreeMap::new();
         for wanted in &self.wanted {
-            let (from, to) = (from.max(wanted.from), to.min(wanted.to));
-            let ((from, from_us), (to, to_us)) = (split(from), split(to));
+            let range = (from.max(wanted.from), to.min(wanted.to));
+            ranges.entry(range).or_default().push(format!("count(v{})", wanted.position));
+        }
+        let mut count = 0;
+        for ((from, to), columns) in ranges {
             let sql = format!(
-                "SELECT count(v{}) FROM frames
-                 WHERE bundle_id = ?1 AND sec >= ?2 AND (sec > ?2 OR us >= ?3)
-                 AND sec <= ?4 AND (sec < ?4 OR us <= ?5)",
-                wanted.position
+                "SELECT {} FROM frames WHERE bundle_id = ?1 AND sec BETWEEN ?2 AND ?3",
+                columns.join(" + ")
             );
-            let params = params![self.bundle, from, from_us, to, to_us];
-            count += series::count(db, &sql, params)?;
+            count += series::count(db, &sql, [self.bundle, split(from).0, split(to).0])?;
         }
         Ok(count)
     }

@@ -85,12 +85,12 @@ impl Chart {
             from: query.from.saturating_mul(1_000_000),
             to: query.to.saturating_mul(1_000_000),
         };
-        let mut progress = Progress::of("rows");
+        let mut progress = Progress::new();
         let mut series: BTreeMap<Arc<SeriesName>, Columns> = BTreeMap::new();
         let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
         for record in records {
             let record = record.map_err(refused)?;
-            progress.step();
+            progress.row();
             if record.is_event {
                 group(&mut groups, &record.series).events.push(event(&record, names));
                 continue;

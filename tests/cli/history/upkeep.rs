@@ -1,0 +1,119 @@
+//! What a file holds, whether it is whole, and sealing it by hand.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::super::support::{BOTH, Finished, Place, poll};
+use super::original::Original;
+
+/// A run's history in `history.db`.
+fn recorded() -> Place {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    place.run("run --config {} --duration 500ms", &config).success();
+    place
+}
+
+fn history(place: &Place, task: &str) -> Finished {
+    place.run(&format!("history {task} --db history.db"), Path::new(""))
+}
+
+fn sql(place: &Place, statements: &str) {
+    Connection::open(place.work().join("history.db")).unwrap().execute_batch(statements).unwrap();
+}
+
+fn rows(place: &Place) -> Value {
+    let all = "--json --oldest-first --tier raw --from 2020-01-01";
+    place.run(&format!("history --db history.db {all}"), Path::new("")).success().json()
+}
+
+#[test]
+fn stats_tell_what_each_tier_holds_and_costs() {
+    let place = recorded();
+    let stats = history(&place, "stats --json").success().json();
+    let tiers = stats["tiers"].as_array().unwrap();
+    let names: Vec<&str> = tiers.iter().map(|tier| tier["tier"].as_str().unwrap()).collect();
+    assert_eq!(names, ["raw", "sealed", "1m", "5m", "1h", "events"]);
+    let count = |tier: &Value| tier["samples"].as_u64().unwrap();
+    let all = rows(&place).as_array().unwrap().len() as u64;
+    assert_eq!(count(&tiers[0]) + count(&tiers[5]), all);
+    assert!(tiers[0]["bytes_per_sample"].as_f64().unwrap() > 0.0);
+    assert!(stats["file_bytes"].as_u64() > Some(0) && stats["disk_free_bytes"].is_u64());
+    assert_eq!(stats["rates"][0]["wan_name"], "loop");
+
+    let text = history(&place, "stats").success().out;
+    let line = |start: &str| text.lines().any(|line| line.starts_with(start));
+    for start in ["history.db: ", "free on the disk: ", "newest row: ", "Tier ", "raw ", "events "]
+    {
+        assert!(line(start), "{start}: {text}");
+    }
+    assert!(text.contains("loop autorate: ") && text.contains(" samples/s\n"), "{text}");
+}
+
+#[test]
+fn stats_of_a_file_of_the_original_are_told_too() {
+    let original = Original::new();
+    let text = original.place.run("history stats --db {}", &original.file).success().out;
+    let raw: Vec<&str> =
+        text.lines().find(|line| line.starts_with("raw")).unwrap().split_whitespace().collect();
+    assert_eq!(raw[1..3], ["42", "42"], "{text}");
+}
+
+#[test]
+fn a_whole_file_has_no_problem() {
+    let place = recorded();
+    let found = history(&place, "verify").success();
+    assert_eq!((&*found.out, &*found.err), ("history.db: no problem found\n", ""));
+    let found = history(&place, "verify --json").success().json();
+    assert_eq!(found["problems"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn problems_are_listed_and_are_a_failure() {
+    let place = recorded();
+    sql(
+        &place,
+        "INSERT INTO chunks (bundle_id, first_sec, last_sec, frames, samples, data)
+         VALUES (1, 1000, 1009, 10, 10, x'0102')",
+    );
+    let found = history(&place, "verify").failure();
+    assert!(found.out.starts_with("chunk 1 can't be read: "), "{}", found.out);
+    let found = history(&place, "verify --json").failure().json();
+    assert!(found["problems"][0].as_str().unwrap().starts_with("chunk 1 "), "{found}");
+}
+
+#[test]
+fn compacting_seals_old_rows_and_loses_none() {
+    let place = recorded();
+    sql(
+        &place,
+        "WITH RECURSIVE seconds(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seconds WHERE n < 7200)
+         INSERT INTO frames SELECT 1, newest.sec - 259200 + n, 0, n, n, n, n, n, 0, 0, 0
+         FROM seconds, (SELECT max(sec) AS sec FROM frames) AS newest",
+    );
+    let before = rows(&place);
+    let done = history(&place, "compact").success();
+    assert!(done.out.starts_with("history.db: "), "{}", done.out);
+    assert_eq!(done.err, "");
+    let stats = history(&place, "stats --json").success().json();
+    assert!(stats["tiers"][1]["samples"].as_u64().unwrap() > 50_000, "{stats}");
+    assert!(stats["tiers"][2]["rows"].as_u64().unwrap() > 900, "{stats}");
+    assert!(rows(&place) == before, "every row is there, and equal");
+    history(&place, "verify").success();
+}
+
+#[test]
+fn a_file_that_a_daemon_maintains_is_left_to_it() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    let daemon = place.start(place.command("run --config {}", &config));
+    let refused = poll("the daemon's maintenance", || {
+        let tried = history(&place, "compact");
+        (tried.code == Some(1) && tried.err.contains("is maintained by")).then_some(tried)
+    });
+    assert_eq!(refused.out, "");
+    daemon.signal("TERM");
+    daemon.finish().success();
+}
