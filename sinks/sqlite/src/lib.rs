@@ -24,6 +24,7 @@
 //! tell the rest. Raw rows are there for the hot window; older ones stand compressed in the table `chunks`,
 //! which says which seconds are where. Name a metric or a range of `timestamp` too, and the query reads
 //! that part of the file only. Rust programs use [`History`], which reads all of it.
+//! [`Import`] puts what the original has recorded into such a file.
 //!
 //! # What is promised
 //!

@@ -23,8 +23,9 @@ const SETTLED: i64 = 2;
 /// Arguments of `wanctl history import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The original's file is only read, even while the original is running. An import that was stopped goes on
-where it was when it is started again; when it was complete, only newer rows are read.
+The original's file is only read, even while the original is running. An import that was
+stopped goes on where it was when it is started again; after a complete one, only newer rows
+are read.
 
 Examples:
   wanctl history import /var/lib/wanctl/old.db --db wanctl.db --dry-run

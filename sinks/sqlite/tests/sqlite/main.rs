@@ -9,6 +9,7 @@
 mod delivery;
 mod import;
 mod maintenance;
+mod original;
 mod other_programs;
 mod reading;
 mod recovery;

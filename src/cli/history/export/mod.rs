@@ -23,13 +23,12 @@ use super::names::Names;
 use super::selection::Selection;
 use super::{refused, remark, rows};
 use crate::daemon::Clock;
-use crate::sink::format_bytes;
 
 /// Arguments of `wanctl history export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --last or --from, everything up to --to. Rows come oldest first, at each time the finest there is;
---tier takes one granularity only.
+Without --last or --from, everything up to --to. Rows come oldest first, at each time the
+finest there is; --tier takes one granularity only.
 
 Examples:
   wanctl history export --last 7d --output week.parquet
@@ -112,9 +111,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         // What fails is the file, not the history, which has its own words.
         error.context(format!("can't write {}", path.display()))
     })?;
-    let (rows, bytes) = (counter.rows, format_bytes(bytes));
+    let (rows, megabytes) = (counter.rows, bytes as f64 / 1e6);
     drop(counter);
-    remark(&format!("{rows} rows in {} ({bytes})", path.display()));
+    remark(&format!("{rows} rows in {} ({megabytes:.1} MB)", path.display()));
     Ok(ExitCode::SUCCESS)
 }
 
