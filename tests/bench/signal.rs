@@ -111,8 +111,8 @@ impl Signal {
         }
         self.noise = 0.9 * self.noise + 0.25 * random.normal();
         self.spike *= 0.3;
-        if random.uniform() < 0.002 {
-            self.spike += 12.0 * random.exponential();
+        if random.uniform() < 0.01 {
+            self.spike += 6.0 * random.exponential();
         }
         let jitter = self.noise.abs() + 0.3 * random.normal().abs();
         hundredths(23.6 + jitter + self.spike + self.queues.iter().sum::<f64>())

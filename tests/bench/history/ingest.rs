@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::ours::Ours;
 use super::plain::Plain;
-use super::{START, report::verdict};
+use super::{START, cpu_time};
+use crate::report::verdict;
 use crate::signal::{DAY, Signal, Tick, VALUES};
 
 /// What is asked of the sink.
@@ -17,13 +18,16 @@ pub(crate) fn run() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = Ours::open(&folder.path().join("ours.db"));
     let mut signal = Signal::new(START);
-    let mut took = Duration::ZERO;
+    let (mut took, mut computed) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..24 {
         let ticks: Vec<Tick> = signal.by_ref().take(DAY / 24).collect();
         let items = ours.items(&ticks);
+        let before = cpu_time();
         took += time(|| items.chunks(BATCH).for_each(|batch| ours.write(batch)));
+        computed += cpu_time() - before;
     }
     let rate = show("sqlite sink, a day, 10 000 a transaction", DAY, took);
+    show("  by its CPU time, waits for the disk left out", DAY, computed);
     verdict(&format!("samples a second: required >= {LEAST:e}: measured {rate:.0}"), rate >= LEAST);
     ours.close();
 
@@ -48,6 +52,6 @@ fn time(run: impl FnOnce()) -> Duration {
 /// Prints and returns samples a second.
 fn show(what: &str, ticks: usize, took: Duration) -> f64 {
     let rate = (ticks * VALUES) as f64 / took.as_secs_f64();
-    println!("  {what:<42} {rate:>10.0} samples/s");
+    println!("  {what:<48} {rate:>10.0} samples/s");
     rate
 }

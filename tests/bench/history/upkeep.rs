@@ -2,23 +2,25 @@
 //!
 //! A call to write commits a few seconds of rows and ends with a slice of maintenance, so the thread's CPU time
 //! in the longest call is more than the longest slice took.
+#![expect(clippy::disallowed_methods, reason = "a reader rests between queries")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use rusqlite::Connection;
-use wanctl_sink_sqlite::{Granularity, History, Order, Query, Tiers};
+use wanctl_sink_sqlite::{Granularity, History, HistoryError, Order, Query, Tiers};
 
 use super::ours::Ours;
-use super::{START, at_most, bytes};
+use super::{START, at_most, bytes, cpu_time};
 use crate::report::option;
 use crate::signal::{DAY, HZ, Signal, Tick, VALUES};
 
-/// Ticks of a transaction: five seconds, so that little of a call is not maintenance.
-const BATCH: usize = 5 * HZ as usize;
+/// Ticks of a transaction: twenty seconds, so that little of a call is not maintenance.
+const BATCH: usize = 20 * HZ as usize;
+/// How long the reader rests between two queries.
+const REST: Duration = Duration::from_millis(50);
 /// For how many days raw rows are kept by default.
 const RAW_DAYS: i64 = 7;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -27,10 +29,11 @@ pub(crate) fn run() {
     let days = option("--days", 10.0) as i64;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ours.db");
+    let ours = Ours::open(&path);
     let done = AtomicBool::new(false);
     let (longest, asked) = thread::scope(|scope| {
         let reader = scope.spawn(|| read_until(&done, &path));
-        let longest = write(&path, days);
+        let longest = write(ours, days);
         done.store(true, Ordering::Release);
         (longest, reader.join().unwrap())
     });
@@ -42,8 +45,7 @@ pub(crate) fn run() {
 }
 
 /// Writes the days; returns the CPU time of the longest call in ms.
-fn write(path: &Path, days: i64) -> f64 {
-    let mut ours = Ours::open(path);
+fn write(mut ours: Ours, days: i64) -> f64 {
     let mut signal = Signal::new(START);
     let mut longest = Duration::ZERO;
     for _ in 0..days * 24 {
@@ -58,42 +60,33 @@ fn write(path: &Path, days: i64) -> f64 {
     longest.as_secs_f64() * 1_000.0
 }
 
-/// What this thread has computed for so far.
-fn cpu_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
-}
-
 /// Asks one query after the other; returns how many, and how many erred.
 fn read_until(done: &AtomicBool, path: &Path) -> (u64, u64) {
     let (mut asked, mut erred) = (0, 0);
+    let mut newest = START;
     while !done.load(Ordering::Acquire) {
-        if !path.exists() {
-            thread::yield_now();
-            continue;
-        }
-        let newest = match History::open(path).and_then(|history| history.newest()) {
-            Ok(newest) => newest.map_or(START, |(second, _)| second),
-            Err(error) => {
-                println!("  {error}");
-                erred += 1;
-                START
-            }
-        };
-        asked += 1;
         for span in [600, 6 * 3_600, SECONDS_A_DAY, 30 * SECONDS_A_DAY] {
-            let metrics = vec!["wanctl_rtt_ms".to_owned()];
-            let query = Query { from: newest - span, to: newest, metrics, ..Query::default() };
-            let read = History::open(path).and_then(|history| {
-                history.records(&query)?.try_for_each(|record| record.map(drop))
-            });
             asked += 1;
-            if let Err(error) = read {
-                println!("  {error}");
-                erred += 1;
+            match read(path, newest, span) {
+                Ok(now) => newest = now.max(newest),
+                Err(error) => {
+                    println!("  {error}");
+                    erred += 1;
+                }
             }
+            thread::sleep(REST);
         }
     }
     (asked, erred)
+}
+
+/// Reads the last seconds before this one, and returns the newest.
+fn read(path: &Path, newest: i64, seconds: i64) -> Result<i64, HistoryError> {
+    let history = History::open(path)?;
+    let metrics = vec!["wanctl_rtt_ms".to_owned()];
+    let query = Query { from: newest - seconds, to: newest, metrics, ..Query::default() };
+    history.records(&query)?.try_for_each(|record| record.map(drop))?;
+    Ok(history.newest()?.map_or(newest, |(second, _)| second))
 }
 
 /// Intervals and frames that are missing or twice in the tables.
