@@ -37,6 +37,8 @@ pub(super) struct Numbers {
     pub(super) raw: Vec<f64>,
     /// Means and how many samples they are of.
     rolled: Vec<(f64, u64)>,
+    /// How many samples the fullest interval has.
+    fullest: u64,
     extremes: Option<(f64, f64)>,
     tier: Option<Granularity>,
     mixed: bool,
@@ -53,6 +55,7 @@ impl Numbers {
         let (min, max, count) =
             rolled.map_or((value, value, 1), |r| (r.min, r.max, r.count.max(1)));
         self.rolled.push((value, count));
+        self.fullest = self.fullest.max(count);
         let (least, greatest) = self.extremes.unwrap_or((min, max));
         self.extremes = Some((least.min(min), greatest.max(max)));
         self.mixed |= self.tier.replace(granularity).is_some_and(|other| other != granularity);
@@ -73,6 +76,13 @@ impl Numbers {
             .into_iter()
             .chain(self.extremes)
             .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
+        if !self.mixed {
+            // Of an imported interval the value is known, but not of how many samples; it is as good as
+            // the others of its length.
+            for (_, count) in self.rolled.iter_mut().filter(|(_, count)| *count == 1) {
+                *count = self.fullest;
+            }
+        }
         let summed = if self.mixed || !self.raw.is_empty() {
             self.rolled.extend(self.raw.iter().map(|value| (*value, 1)));
             weighted(&mut self.rolled)?
@@ -127,6 +137,8 @@ impl States {
             let of_tier = || self.rolled.iter().filter(|state| state.granularity == tier);
             let full = of_tier().map(|state| state.of).max().unwrap_or(1).max(1);
             for state in of_tier() {
+                // Of an imported interval only the state is known.
+                let full = if state.of <= 1 { 1 } else { full };
                 let share = state.count as f64 / full as f64;
                 lasted.add(state.state, share * tier.seconds() as f64);
             }

@@ -113,6 +113,16 @@ fn a_minute_that_is_to_be_made_again_or_has_lost_rows_is_no_problem() {
 }
 
 #[test]
+fn imported_intervals_of_which_only_the_value_is_known_are_no_problem() {
+    let file = sound();
+    for minute in -10..0 {
+        file.interval(60, 1, minute * 60, [5.0; 3], 1);
+    }
+    file.interval(300, 1, -600, [5.0; 3], 1);
+    assert_eq!(problems(&file), [""; 0]);
+}
+
+#[test]
 fn no_more_problems_are_looked_for_than_anybody_reads() {
     let file = sound();
     let transaction = file.db.unchecked_transaction().unwrap();

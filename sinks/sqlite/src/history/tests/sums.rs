@@ -185,6 +185,20 @@ fn intervals_of_a_state_give_each_code_its_part_of_the_samples() {
 }
 
 #[test]
+fn an_imported_interval_counts_as_much_as_the_others_of_its_length() {
+    let file = File::new();
+    file.bundle(&["rtt", "state:mode"]);
+    for (minute, value, count) in [(0, 10.0, 1), (1, 20.0, 1200), (2, 30.0, 600)] {
+        file.rollup(60, 1, minute * 60, value, count);
+        file.rollup(60, 2, minute * 60, value, count);
+    }
+    let minutes = Query { tiers: Tiers::Only(Granularity::Minute), ..everything() };
+    let found = file.history().summary(&minutes).unwrap();
+    assert_eq!(numbers(&found[0]).avg, (10.0 * 1200.0 + 20.0 * 1200.0 + 30.0 * 600.0) / 3000.0);
+    assert_eq!(shares(&found[1]), [(10.0, 0.4, 60.0), (20.0, 0.4, 60.0), (30.0, 0.2, 30.0)]);
+}
+
+#[test]
 fn events_are_not_summed_up() {
     let file = File::new();
     let bundle = file.bundle(&["rtt"]);
