@@ -39,7 +39,7 @@ use target::Target;
 ///   a row of it tells, or if steering has left no row for that WAN; otherwise it is empty.
 /// * Rows with a `reason`, `wanctl_steering_transition` and configuration snapshots become events.
 /// * Of intervals (1m, 5m, 1h) the original keeps one value and no labels; min and max are that value,
-///   and the count is 1.
+///   and the count is 1. Where it had only shorter ones, the longer ones are made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// The original's file.
@@ -247,6 +247,9 @@ impl<F: FnMut(&ImportReport) -> bool> Run<'_, F> {
         if is_complete {
             let seconds = std::mem::take(&mut self.seconds);
             self.commit(seconds)?;
+            if let Some(target) = &mut self.target {
+                target.fill(&self.names)?;
+            }
             self.report.complete = true;
         }
         Ok(self.report)

@@ -1,6 +1,6 @@
 //! Our file, into which a second after the other is put.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use super::names::Names;
 use super::report::ImportReport;
 use super::second::{Key, Settled};
 use super::source::Position;
+use crate::bundle::Bundles;
 use crate::database;
 use crate::fault::{class, failed};
 use crate::insert::Insert;
+use crate::maintenance;
 use crate::places::{Place, find_or_add};
 
 /// How long opening and each commit wait for other processes that write to the file.
@@ -94,6 +96,19 @@ impl Target {
             )?;
             Ok(())
         })
+    }
+
+    /// Makes the longer intervals that the original had no more or not yet: a tier without holes is what
+    /// readers count on.
+    pub(super) fn fill(&mut self, names: &Names) -> Result<(), ImportError> {
+        self.transact(names, |work| {
+            let bundles: BTreeSet<i64> = work.places.values().map(|place| place.bundle).collect();
+            let mut known = Bundles::default();
+            bundles
+                .into_iter()
+                .try_for_each(|bundle| maintenance::fill(work.db, &mut known, bundle))
+        })
+        .map(drop)
     }
 
     /// Works in one transaction, and says what that has added.

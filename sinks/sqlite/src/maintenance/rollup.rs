@@ -2,7 +2,7 @@
 //!
 //! A minute is made from its raw rows when it is over, and again when a row comes late: the same rows
 //! always give the same interval, whoever makes it and how often. Longer intervals are made from
-//! minutes, which keep all that takes: count, sum, extremes, and how often each state occurred.
+//! minutes, which keep all that takes: count, mean, extremes, and how often each state occurred.
 
 use std::collections::BTreeMap;
 
@@ -204,25 +204,61 @@ fn minute(db: &Connection, members: &Bundle, bundle: i64, start: i64) -> rusqlit
     Ok(())
 }
 
-/// Makes one longer interval of all series of a bundle from its minutes.
-fn longer(db: &Connection, members: &Bundle, start: i64, span: i64) -> rusqlite::Result<()> {
+/// Makes one longer interval of all series of a bundle.
+fn longer(db: &Connection, bundle: &Bundle, start: i64, span: i64) -> rusqlite::Result<()> {
+    bundle.members.iter().try_for_each(|member| longer_of(db, member, start, span))
+}
+
+/// Makes one longer interval of a series from its minutes; of the time without any, from five minutes.
+fn longer_of(db: &Connection, member: &Member, start: i64, span: i64) -> rusqlite::Result<()> {
+    if member.summing == Summing::None {
+        return Ok(());
+    }
     let mut read = db.prepare_cached(
-        "SELECT value, min, max, count, states FROM rollups
-         WHERE seconds = 60 AND series_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start",
+        "SELECT value, min, max, count, states, start FROM rollups
+         WHERE seconds = 60 AND series_id = ?1 AND start >= ?2 AND start < ?3
+         UNION ALL
+         SELECT value, min, max, count, states, start FROM rollups AS five
+         WHERE ?3 - ?2 > 300 AND seconds = 300 AND series_id = ?1 AND start >= ?2 AND start < ?3
+         AND NOT EXISTS (SELECT 1 FROM rollups AS minute WHERE minute.seconds = 60
+             AND minute.series_id = ?1 AND minute.start >= five.start
+             AND minute.start < five.start + 300)
+         ORDER BY start",
     )?;
-    for member in members.members.iter().filter(|member| member.summing != Summing::None) {
-        let mut interval = Interval::default();
-        let mut rows = read.query(params![member.id, start, start + span])?;
-        while let Some(row) = rows.next()? {
-            let count = u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
-            interval.add(row.get(0)?, count, (row.get(1)?, row.get(2)?));
-            if let Some(states) = row.get_ref(4)?.as_str_or_null()? {
-                for (value, count) in parse_states(states) {
-                    interval.state(value, count);
-                }
+    let mut interval = Interval::default();
+    let mut rows = read.query(params![member.id, start, start + span])?;
+    while let Some(row) = rows.next()? {
+        let count = u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
+        interval.add(row.get(0)?, count, (row.get(1)?, row.get(2)?));
+        if let Some(states) = row.get_ref(4)?.as_str_or_null()? {
+            for (value, count) in parse_states(states) {
+                interval.state(value, count);
             }
         }
-        put(db, member, start, span, &interval)?;
+    }
+    put(db, member, start, span, &interval)
+}
+
+/// Makes the longer intervals of a bundle that are missing though there are shorter ones in their time and
+/// they are over: shorter ones that came from elsewhere, ready made.
+pub(crate) fn fill(db: &Connection, bundles: &mut Bundles, bundle: i64) -> rusqlite::Result<()> {
+    let rolled_to = "SELECT rolled_to FROM bundles WHERE id = ?1";
+    let rolled_to: i64 = db.prepare_cached(rolled_to)?.query_row([bundle], |row| row.get(0))?;
+    // Nothing is made yet of rows that maintenance has not seen, and nothing is open.
+    let end = if rolled_to == 0 { i64::MAX } else { rolled_to };
+    let mut missing = db.prepare_cached(
+        "SELECT DISTINCT start - start % ?2 AS longer FROM rollups AS shorter
+         WHERE seconds IN (60, ?2 / 12) AND series_id = ?1 AND start - start % ?2 + ?2 <= ?3
+         AND NOT EXISTS (SELECT 1 FROM rollups AS there WHERE there.seconds = ?2
+             AND there.series_id = ?1 AND there.start = shorter.start - shorter.start % ?2)",
+    )?;
+    for member in &bundles.get(db, bundle)?.members {
+        for span in LONGER {
+            let starts = missing.query_map(params![member.id, span, end], |row| row.get(0))?;
+            for start in starts.collect::<Result<Vec<i64>, _>>()? {
+                longer_of(db, member, start, span)?;
+            }
+        }
     }
     Ok(())
 }
@@ -256,7 +292,7 @@ fn format_states(interval: &Interval) -> String {
 }
 
 /// What [`format_states`] wrote.
-pub(crate) fn parse_states(text: &str) -> Vec<(f64, u64)> {
+fn parse_states(text: &str) -> Vec<(f64, u64)> {
     let pairs = text.trim_matches(['{', '}']).split(',');
     pairs
         .filter_map(|pair| {

@@ -7,7 +7,9 @@ use std::thread;
 
 use rusqlite::{Connection, params};
 use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
-use wanctl_sink_sqlite::{Granularity, History, Import, ImportError, Query, SqliteConfig, Tiers};
+use wanctl_sink_sqlite::{
+    Granularity, History, Import, ImportError, Order, Query, SqliteConfig, Tiers,
+};
 
 use super::original::{CONFIGURATION, LATER, Old, Row, assert_adds_up, realistic};
 use super::support::{SNAPSHOT, START, event, rtt, schema, second, soon};
@@ -128,9 +130,49 @@ fn of_two_rows_for_one_interval_the_first_is_kept() {
     let new = Connection::open(old.path("new.db")).unwrap();
     let kept =
         "SELECT group_concat(min || ' ' || max || ' ' || count || ' ' || ifnull(states, '-'), ';')
-         FROM rollups";
+         FROM rollups WHERE seconds = 60";
     let kept: String = new.query_row(kept, [], |row| row.get(0)).unwrap();
     assert_eq!(kept, r#"1.0 1.0 1 -;3.0 3.0 1 {"3":1}"#);
+}
+
+#[test]
+fn tiers_that_the_original_kept_one_after_the_other_leave_no_hole() {
+    let day = START - START % 86_400;
+    let (old, middle, new) = (day..day + 86_400, day + 86_400..day + 172_800, day + 172_800);
+    let interval = |start: i64, granularity| {
+        (start, "wan1", "wanctl_rtt_ms", (start % 86_400) as f64, None, granularity)
+    };
+    let mut rows: Vec<Row<'_>> =
+        old.clone().step_by(3600).map(|start| interval(start, "1h")).collect();
+    rows.extend(middle.step_by(300).map(|start| interval(start, "5m")));
+    rows.extend((new..new + 7200).step_by(60).map(|start| interval(start, "1m")));
+    let place = Old::with(&rows);
+    let report = place.run();
+    assert_eq!((report.hours, report.five_minutes, report.minutes), (24, 288, 120));
+    let history = History::open(place.path("new.db")).unwrap();
+    let starts = |granularity| -> Vec<i64> {
+        let query = Query {
+            tiers: Tiers::Only(granularity),
+            order: Order::OldestFirst,
+            ..Query::default()
+        };
+        history.query(&query).unwrap().iter().map(|record| record.timestamp).collect()
+    };
+    let hours: Vec<i64> = (day..new + 7200).step_by(3600).collect();
+    assert_eq!(starts(Granularity::Hour), hours);
+    let fives: Vec<i64> = (old.end..new + 7200).step_by(300).collect();
+    assert_eq!(starts(Granularity::FiveMinutes), fives);
+    let hour = Query {
+        from: old.end,
+        to: old.end,
+        tiers: Tiers::Only(Granularity::Hour),
+        ..Query::default()
+    };
+    let made = history.query(&hour).unwrap().remove(0);
+    let mean = (0..12).map(|five| f64::from(five) * 300.0).sum::<f64>() / 12.0;
+    assert_eq!(made.value, mean);
+    let rolled = made.rolled.unwrap();
+    assert_eq!((rolled.min, rolled.max, rolled.count), (0.0, 3300.0, 12));
 }
 
 #[test]

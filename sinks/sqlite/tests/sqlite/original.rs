@@ -86,7 +86,8 @@ impl Old {
         rows.query_map([START], row).unwrap().map(Result::unwrap).collect()
     }
 
-    /// How many rows stand in one of the two files and not in the other, by SQLite's own count.
+    /// How many rows stand in one of the two files and not in the other, by SQLite's own count. Longer
+    /// intervals that were made of the original's shorter ones are none.
     pub(crate) fn differences(&self) -> i64 {
         self.only_in("main", "old") + self.missing()
     }
@@ -105,7 +106,17 @@ impl Old {
                  FROM {schema}.metrics GROUP BY 1, 2, 3, 4, 5, 6"
             )
         };
-        let sql = format!("SELECT count(*) FROM ({} EXCEPT {})", rows(one), rows(other));
+        let made = "granularity IN ('5m', '1h') AND EXISTS (SELECT 1 FROM old.metrics AS shorter
+                    WHERE shorter.granularity IN ('1m', '5m')
+                    AND shorter.granularity <> found.granularity
+                    AND shorter.metric_name = found.metric_name
+                    AND shorter.wan_name = found.wan_name AND shorter.timestamp >= found.timestamp
+                    AND shorter.timestamp < found.timestamp + iif(granularity = '5m', 300, 3600))";
+        let sql = format!(
+            "SELECT count(*) FROM ({} EXCEPT {}) AS found WHERE NOT ({made})",
+            rows(one),
+            rows(other)
+        );
         db.query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 }
