@@ -3,7 +3,7 @@
 //! The signal is that of one WAN, 20 cycles of 6 samples a second; see `signal.rs`. Simulated days are written
 //! as fast as it goes, so the sink believes they pass.
 //!
-//!     cargo bench --bench history                              everything: half an hour, 5 GB of disk
+//!     cargo bench --bench history                              everything: ten minutes, 2 GB of disk
 //!     cargo bench --bench history -- --only size --days 2      one section, and less of it
 //!
 //! | section | what |

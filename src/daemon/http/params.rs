@@ -112,6 +112,8 @@ fn seconds(text: &str) -> Option<i64> {
 fn instant(text: &str, zone: &TimeZone) -> Option<i64> {
     let instant = match text.parse::<Timestamp>() {
         Ok(instant) => instant,
+        // A zone's name behind a local time would be read over, and is no ISO 8601.
+        Err(_) if text.ends_with(']') => return None,
         Err(_) => zone.to_timestamp(text.parse::<DateTime>().ok()?).ok()?,
     };
     Some(instant.as_second())
@@ -209,6 +211,7 @@ mod tests {
             ("range=1\u{b5}", "range: "),
             ("from=yesterday", "from: found \"yesterday\"; accepted: a time in ISO 8601"),
             ("from=2026-13-01", "from: "),
+            ("from=2026-01-25T12:00[Europe/Berlin]", "from: "),
             ("from=2026-01-25&to=later", "to: "),
             // Not encoded, a plus is a space.
             ("from=2026-01-25T12:00:00+01:00", "from: found \"2026-01-25T12:00:00 01:00\""),
