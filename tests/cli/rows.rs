@@ -52,6 +52,7 @@ pub(super) fn so_far(database: &Path) -> Vec<Row> {
 fn try_read(db: &Connection) -> rusqlite::Result<Vec<Row>> {
     let mut statement = db.prepare(
         "SELECT timestamp, micros, wan_name, metric_name, source, value, labels FROM metrics
+         WHERE granularity = 'raw'
          ORDER BY timestamp, micros",
     )?;
     let rows = statement.query_map([], |row| {

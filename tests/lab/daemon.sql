@@ -36,7 +36,7 @@ CREATE TABLE cycles AS SELECT source, timestamp + micros / 1e6 AS at,
     max(value) FILTER (WHERE metric_name = 'wanctl_steering_enabled') AS steered,
     max(value) FILTER (WHERE metric_name = 'wanctl_probe_outcome') AS probe
 FROM history.metrics
-WHERE wan_name = 'lab' AND metric_name <> 'wanctl_config_snapshot' AND labels ->> 'reason' IS NULL
+WHERE granularity = 'raw' AND wan_name = 'lab' AND metric_name <> 'wanctl_config_snapshot' AND labels ->> 'reason' IS NULL
 GROUP BY source, timestamp, micros;
 
 CREATE TABLE settled AS SELECT phase, cycles.*,
@@ -117,7 +117,7 @@ INSERT INTO checks SELECT 'the closed sink: lost, evicted, rejected',
 FROM (SELECT printf('%d, %d, %d', line ->> 'lost', line ->> 'evicted', line ->> 'rejected') AS found
     FROM log WHERE line ->> 'message' = 'Sink closed.');
 INSERT INTO checks SELECT 'rows in the history', printf('the %d delivered', delivered), rows, rows = delivered
-FROM (SELECT count(*) AS rows FROM history.metrics),
+FROM (SELECT count(*) AS rows FROM history.metrics WHERE granularity = 'raw'),
     (SELECT max(line ->> 'delivered') AS delivered FROM log WHERE line ->> 'message' = 'Sink closed.');
 -- An answer in a cycle has its three times, a cycle without one has no round trip.
 INSERT INTO checks SELECT 'autorate: cycles with too few rows or too many', '0', count(*), count(*) = 0
