@@ -28,6 +28,8 @@
 //!
 //! `README.md` is for users, `ARCHITECTURE.md` for contributors.
 
+#[cfg(feature = "sqlite")]
+mod instant;
 pub mod units;
 
 pub mod signal;

@@ -18,7 +18,8 @@ fn history_can_be_read_with_sql_while_it_is_written() {
         (rows::cycles(&rows::so_far(&database), "autorate") > 0).then_some(())
     });
     let db = rows::open(&database);
-    let mut statement = db.prepare("SELECT metric_name, value FROM metrics WHERE granularity = 'raw'").unwrap();
+    let mut statement =
+        db.prepare("SELECT metric_name, value FROM metrics WHERE granularity = 'raw'").unwrap();
     let mut count = || {
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, f64>(1)?));
         let rows: Result<Vec<_>, _> = statement.query_map([], row).unwrap().collect();

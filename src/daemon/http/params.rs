@@ -1,8 +1,8 @@
 //! The parameters of a query for history: text in, numbers out. Pure.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+
+use crate::instant::parse_instant;
 
 /// The most rows of one answer.
 const MOST_ROWS: u64 = 10_000;
@@ -43,7 +43,7 @@ impl Params {
             let value = pairs.find(|(key, value)| key == name && !value.is_empty())?.1;
             Some(Given { name, value: value.into_owned() })
         };
-        let instant = |given: Given| given.read(|text| instant(text, zone), INSTANT);
+        let instant = |given: Given| given.read(|text| parse_instant(text, zone), INSTANT);
         let whole = |given: Given, least, most, accepted| {
             given.read(|text| text.parse().ok().filter(|n| (least..=most).contains(n)), accepted)
         };
@@ -106,17 +106,6 @@ fn seconds(text: &str) -> Option<i64> {
         return None;
     }
     number.parse::<i64>().ok()?.checked_mul(seconds)
-}
-
-/// A time with an offset, or a local one, as the Unix second it is in.
-fn instant(text: &str, zone: &TimeZone) -> Option<i64> {
-    let instant = match text.parse::<Timestamp>() {
-        Ok(instant) => instant,
-        // A zone's name behind a local time would be read over, and is no ISO 8601.
-        Err(_) if text.ends_with(']') => return None,
-        Err(_) => zone.to_timestamp(text.parse::<DateTime>().ok()?).ok()?,
-    };
-    Some(instant.as_second())
 }
 
 #[cfg(test)]
