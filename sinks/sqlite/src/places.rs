@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, Error, OptionalExtension, params};
-use wanctl_sink::{Metric, Rollup, Schema, SchemaCache, Series, Unit};
+use wanctl_sink::{Kind, Metric, Rollup, Schema, SchemaCache, Series, Unit};
 
 /// How many series a bundle holds: the columns `v0` to `v7`.
 pub(crate) const WIDTH: usize = 8;
@@ -136,16 +136,17 @@ fn add(
 
 /// The scale and the roll-up of a metric's series.
 pub(crate) fn kept_as(metric: &Metric) -> (f64, &'static str) {
-    (scale(metric.unit), rollup(metric.rollup))
+    (scale(metric.unit, metric.kind), rollup(metric.rollup))
 }
 
-/// How finely values of a unit are usually rounded: times to 0.01 ms, rates to 1 bit/s. A value that is
-/// not is kept as it is, and takes more room.
-pub(crate) fn scale(unit: Unit) -> f64 {
-    match unit {
-        Unit::Milliseconds => 100.0,
-        Unit::MegabitsPerSecond => 1_000_000.0,
-        Unit::Seconds => 1_000.0,
+/// How finely values are usually rounded: times to 0.01 ms, rates to 1 bit/s, levels without a unit to two
+/// decimals. A value that is not is kept as it is, and takes more room.
+pub(crate) fn scale(unit: Unit, kind: Kind) -> f64 {
+    match (unit, kind) {
+        (Unit::Milliseconds, _) => 100.0,
+        (Unit::MegabitsPerSecond, _) => 1_000_000.0,
+        (Unit::Seconds, _) => 1_000.0,
+        (Unit::None, Kind::Gauge) => 100.0,
         _ => 1.0,
     }
 }

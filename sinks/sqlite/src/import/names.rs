@@ -236,5 +236,6 @@ fn guess(metric: &str) -> (f64, &'static str) {
         _ if metric.ends_with("_seconds") => Unit::Seconds,
         _ => Unit::None,
     };
-    (scale(unit), rollup(if is_state { Rollup::Mode } else { Rollup::Mean }))
+    let kind = if is_state { Kind::State } else { Kind::Gauge };
+    (scale(unit, kind), rollup(if is_state { Rollup::Mode } else { Rollup::Mean }))
 }
