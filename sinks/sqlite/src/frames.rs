@@ -1,5 +1,6 @@
 //! Raw rows of a bundle as they were written, wherever they stand: in `frames`, or sealed in `chunks`.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::cell::Cell;
@@ -37,7 +38,12 @@ pub(crate) fn hot(
     let frame = |row: &Row<'_>| {
         let mut cells = [None; WIDTH];
         for (column, cell) in cells.iter_mut().enumerate() {
-            *cell = row.get(column + 2)?;
+            // Nothing else was written by this sink.
+            *cell = match row.get_ref(column + 2)? {
+                ValueRef::Integer(whole) => Some(Cell::Whole(whole)),
+                ValueRef::Real(real) => Some(Cell::Real(real)),
+                _ => None,
+            };
         }
         Ok(Frame { sec: row.get(0)?, us: row.get(1)?, cells })
     };
@@ -164,22 +170,23 @@ pub(crate) fn merge(first: Vec<Frame>, second: Vec<Frame>) -> Vec<Frame> {
     all
 }
 
-/// All rows of a bundle in these seconds, sealed or not, in order.
+/// All rows of a bundle in these seconds, sealed or not, in order; `None` if some of them are damaged.
 pub(crate) fn all(
     db: &Connection,
     bundle: i64,
     seconds: Seconds,
     scales: &[f64; WIDTH],
-) -> rusqlite::Result<Vec<Frame>> {
+) -> rusqlite::Result<Option<Vec<Frame>>> {
     let (first, last) = seconds;
     let before = sealed_before(db, bundle, first)?.filter(|sealed| sealed.seconds.0 < first);
     let mut sealed = Vec::new();
     for range in before.into_iter().chain(sealed_within(db, bundle, seconds)?) {
         if range.seconds.1 >= first {
-            sealed.extend(unseal(db, range.id, scales)?.unwrap_or_default());
+            let Some(frames) = unseal(db, range.id, scales)? else { return Ok(None) };
+            sealed.extend(frames);
         }
     }
     sealed.retain(|frame| (first..=last).contains(&frame.sec));
     let hot = hot(db, bundle, seconds, usize::MAX)?;
-    Ok(if sealed.is_empty() { hot } else { merge(sealed, hot) })
+    Ok(Some(if sealed.is_empty() { hot } else { merge(sealed, hot) }))
 }

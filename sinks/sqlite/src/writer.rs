@@ -95,7 +95,10 @@ impl SqliteWriter {
         // Rows that are only in the log may be all that can be saved.
         let _ = database::keep_log(&db, true);
         drop(db);
-        if quarantine::is_sound(&self.path, deadline) {
+        // A check that takes too long counts as damage; but without any time left, another writer may be at
+        // work on the file by now, and finds the damage itself.
+        let half = Deadline::after(deadline.remaining() / 2);
+        if quarantine::is_sound(&self.path, half) || deadline.is_over() {
             return;
         }
         if let Err(problem) = quarantine::set_aside(&self.path, identity, &self.sink, error) {
@@ -119,8 +122,11 @@ impl SinkWriter for SqliteWriter {
         match store.insert(batch, deadline) {
             Ok(rejected) => {
                 let newest = batch.rows().map(|row| row.at.unix_seconds()).max();
-                if let (Some(newest), Some(store)) = (newest, &self.store) {
-                    self.maintenance.run(&store.db, newest, deadline);
+                if let (Some(newest), Some(store)) = (newest, &self.store)
+                    && let Err(error) = self.maintenance.run(&store.db, newest, deadline)
+                {
+                    // This batch is written; the next one goes to a sound file.
+                    self.examine(&error, deadline);
                 }
                 if rejected.is_empty() { Written::All } else { Written::Rejected(rejected) }
             }

@@ -62,6 +62,11 @@ pub(super) fn work(
             }
         }
     }
+    while set_apart(db, now - ages.raw)? {
+        if until.is_over() {
+            return Ok(Work::Left);
+        }
+    }
     let mut read = db.prepare_cached("SELECT id FROM series")?;
     let series: Vec<i64> = read.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for (seconds, age) in ages.rollups {
@@ -86,13 +91,17 @@ pub(super) fn work(
 /// Removes the oldest of what there is until at most `max_bytes` are in use.
 ///
 /// Raw rows go first, as most of the bytes are theirs and longer tiers cover their time, then minutes,
-/// and so on; events are the last.
+/// and so on; events are the last, but a quarter of the bytes is all that they may have.
 pub(super) fn shrink(db: &Connection, max_bytes: u64, until: Deadline) -> rusqlite::Result<Work> {
     while bytes_in_use(db)? > max_bytes {
         if until.is_over() {
             return Ok(Work::Left);
         }
-        if !(oldest_sealed(db)? || oldest_hot(db)? || oldest_interval(db)? || events(db, i64::MAX)?)
+        if !(bytes_of_events(db)? > max_bytes / 4 && events(db, i64::MAX)?
+            || oldest_sealed(db)?
+            || oldest_hot(db)?
+            || oldest_interval(db)?
+            || events(db, i64::MAX)?)
         {
             // What is left is the file's own structure.
             break;
@@ -108,19 +117,43 @@ pub(super) fn bytes_in_use(db: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(pages * pragma("page_size")?).unwrap_or(0))
 }
 
-/// Removes the oldest chunk of a bundle if all of it is older than `cutoff`.
+/// About how many bytes the events have, by the newest of them. Their texts are there twice: in the rows
+/// and in the key.
+fn bytes_of_events(db: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT (SELECT max(id) - min(id) + 1 FROM events) *
+               (SELECT 2 * avg(length(labels) + length(metric_name) + 40)
+                FROM (SELECT labels, metric_name FROM events ORDER BY id DESC LIMIT 100))";
+    let bytes: Option<f64> = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(bytes.unwrap_or(0.0) as u64)
+}
+
+/// Removes the oldest chunk of a bundle if all of it is older than `cutoff`, and its minutes are made.
 fn sealed(db: &Connection, bundle: i64, cutoff: i64) -> rusqlite::Result<bool> {
     let sql = "SELECT id, last_sec FROM chunks WHERE bundle_id = ?1 ORDER BY first_sec LIMIT 1";
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
     match db.prepare_cached(sql)?.query_row([bundle], row).optional()? {
-        Some((id, last)) if last < cutoff => drop_chunk(db, bundle, id, last).map(|()| true),
+        Some((id, last)) if last < cutoff.min(first_stale(db, bundle)?) => {
+            db.prepare_cached("DELETE FROM chunks WHERE id = ?1")?.execute([id])?;
+            begins_after(db, bundle, last)?;
+            Ok(true)
+        }
         _ => Ok(false),
     }
 }
 
-fn drop_chunk(db: &Connection, bundle: i64, id: i64, last: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM chunks WHERE id = ?1")?.execute([id])?;
-    begins_after(db, bundle, last)
+/// The first second of the bundle's first minute that has to be made again; beyond all time if there is
+/// none.
+fn first_stale(db: &Connection, bundle: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT min(start) FROM stale WHERE bundle_id = ?1";
+    let first: Option<i64> = db.prepare_cached(sql)?.query_row([bundle], |row| row.get(0))?;
+    Ok(first.unwrap_or(i64::MAX))
+}
+
+/// Removes a chunk that was set apart, once it is older than `cutoff`.
+fn set_apart(db: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM chunks WHERE id = (SELECT id FROM chunks
+               WHERE bundle_id < 0 AND last_sec < ?1 LIMIT 1)";
+    Ok(db.prepare_cached(sql)?.execute([cutoff])? > 0)
 }
 
 /// Notes that raw rows up to this second have gone.
@@ -132,12 +165,11 @@ fn begins_after(db: &Connection, bundle: i64, last: i64) -> rusqlite::Result<()>
 /// Removes the oldest rows of a bundle that are not sealed and older than `cutoff`, up to a minute.
 fn hot(db: &Connection, bundle: i64, cutoff: i64) -> rusqlite::Result<bool> {
     let sql = "SELECT (SELECT min(sec) FROM frames WHERE bundle_id = ?1),
-                      (SELECT rolled_to FROM bundles WHERE id = ?1),
-                      (SELECT min(start) FROM stale WHERE bundle_id = ?1)";
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let (oldest, rolled_to, stale): (Option<i64>, i64, Option<i64>) =
+                      (SELECT rolled_to FROM bundles WHERE id = ?1)";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (oldest, rolled_to): (Option<i64>, i64) =
         db.prepare_cached(sql)?.query_row([bundle], row)?;
-    let cutoff = cutoff.min(rolled_to).min(stale.unwrap_or(i64::MAX));
+    let cutoff = cutoff.min(rolled_to).min(first_stale(db, bundle)?);
     let Some(oldest) = oldest.filter(|oldest| *oldest < cutoff) else { return Ok(false) };
     let end = cutoff.min(oldest.saturating_add(SLICE_SECONDS));
     let sql = "DELETE FROM frames WHERE bundle_id = ?1 AND sec < ?2";
@@ -165,13 +197,16 @@ fn events(db: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
 
 /// Removes the oldest chunk there is.
 fn oldest_sealed(db: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT bundle_id, id, last_sec FROM chunks ORDER BY first_sec LIMIT 1";
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let oldest: Option<(i64, i64, i64)> = db.prepare_cached(sql)?.query_row([], row).optional()?;
-    match oldest {
-        Some((bundle, id, last)) => drop_chunk(db, bundle, id, last).map(|()| true),
-        None => Ok(false),
+    let sql = "SELECT b.id FROM bundles AS b ORDER BY
+               (SELECT min(first_sec) FROM chunks WHERE bundle_id = b.id) NULLS LAST";
+    let mut read = db.prepare_cached(sql)?;
+    let bundles: Vec<i64> = read.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for bundle in bundles {
+        if sealed(db, bundle, i64::MAX)? {
+            return Ok(true);
+        }
     }
+    Ok(false)
 }
 
 /// Removes a minute of the bundle whose raw rows reach back furthest.

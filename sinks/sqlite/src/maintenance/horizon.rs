@@ -6,8 +6,12 @@
 /// How far the time of rows may go ahead at once, in seconds.
 const STEP: i64 = 3600;
 
-/// How much time rows have to cover after a leap, until it is believed, in seconds.
-const PROBATION: i64 = 3600;
+/// How much time rows have to cover after a leap, until it is believed, in seconds. By a wrong time everything
+/// is too old, so nothing of it may be short.
+const PROBATION: i64 = 24 * 3600;
+
+/// The most that one batch counts towards that, in seconds.
+const BATCH: i64 = 600;
 
 /// The time that is believed, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,7 +20,7 @@ pub(super) struct Horizon {
     now: Option<i64>,
     /// Up to there time may come back at once after it went back.
     reached: i64,
-    /// Rows that are not where time was expected: their first and their newest second.
+    /// Rows that are not where time was expected: their newest second, and how much time they cover.
     elsewhere: Option<(i64, i64)>,
 }
 
@@ -46,14 +50,21 @@ impl Horizon {
         *self.now.insert(newest)
     }
 
+    /// The latest time that was believed, and not taken back for good.
+    pub(super) fn reached(&self) -> i64 {
+        self.reached
+    }
+
     /// Whether the rows have been where they are now for long enough.
     fn lasts(&mut self, newest: i64) -> bool {
-        let first = match self.elsewhere {
-            Some((first, last)) if newest.abs_diff(last) <= STEP as u64 => first.min(newest),
-            _ => newest,
+        let covered = match self.elsewhere {
+            Some((last, covered)) if newest.abs_diff(last) <= STEP as u64 => {
+                covered + (newest - last).clamp(0, BATCH)
+            }
+            _ => 0,
         };
-        self.elsewhere = Some((first, newest));
-        newest >= first.saturating_add(PROBATION)
+        self.elsewhere = Some((newest, covered));
+        covered >= PROBATION
     }
 }
 
@@ -74,13 +85,22 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_ahead_is_believed_after_an_hour_of_rows() {
+    fn a_leap_ahead_is_believed_after_a_day_of_rows() {
         let mut horizon = Horizon::new(Some(NOW));
         let leap = NOW + 30 * 86_400;
-        for second in (0..3600).step_by(60) {
+        for second in (0..86_400).step_by(60) {
             assert_eq!(horizon.advance(leap + second), NOW);
         }
-        assert_eq!(horizon.advance(leap + 3600), leap + 3600);
+        assert_eq!(horizon.advance(leap + 86_400), leap + 86_400);
+    }
+
+    #[test]
+    fn steps_are_no_time_that_rows_cover() {
+        let mut horizon = Horizon::new(Some(NOW));
+        let leap = NOW + 30 * 86_400;
+        for hour in 0..48 {
+            assert_eq!(horizon.advance(leap + 3600 * hour), NOW, "{hour}");
+        }
     }
 
     #[test]
@@ -95,10 +115,10 @@ mod tests {
     fn a_time_that_was_wrong_is_forgotten() {
         let ahead = NOW + 365 * 86_400;
         let mut horizon = Horizon::new(Some(ahead));
-        for second in (0..=3600).step_by(60) {
+        for second in (0..=86_400).step_by(60) {
             assert_eq!(horizon.advance(NOW + second), NOW + second);
         }
-        assert_eq!(horizon.advance(ahead), NOW + 3600);
+        assert_eq!(horizon.advance(ahead), NOW + 86_400);
     }
 
     #[test]
@@ -110,6 +130,6 @@ mod tests {
         }
         assert_eq!(horizon.advance(NOW + 601), NOW + 601);
         // Another leap begins anew.
-        assert_eq!(horizon.advance(ahead + 3600), NOW + 601);
+        assert_eq!(horizon.advance(ahead + 86_400), NOW + 601);
     }
 }

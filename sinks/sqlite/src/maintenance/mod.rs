@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
-use wanctl_sink::{Deadline, FaultClass};
+use wanctl_sink::{Deadline, FaultClass, SinkError};
 
 use crate::bundle::Bundles;
 use crate::config::SqliteConfig;
 use crate::database::{begin, with_suffix};
-use crate::fault::class;
+use crate::fault::{class, failed};
 use expire::Ages;
 use horizon::Horizon;
 pub(crate) use lock::Lock;
@@ -31,6 +31,10 @@ const SLICE: Duration = Duration::from_millis(20);
 
 /// How much the time of rows has to go on before it is looked whether anything is to be done, in seconds.
 const LOOK_EVERY: i64 = 5;
+
+/// How far maintenance may be behind the rows until another process stands in, in seconds. Whoever maintains the
+/// file remembers its time more often.
+const OVERDUE: i64 = 3 * REMEMBER_EVERY as i64;
 
 /// How far the believed time goes on until it is put into the file though there was nothing to do.
 const REMEMBER_EVERY: u64 = 600;
@@ -74,6 +78,12 @@ pub(crate) struct Maintenance {
     done_at: Option<i64>,
     /// The kind of work that is next.
     turn: u8,
+    /// Somebody else has the lock, and does nothing.
+    stands_in: bool,
+    /// The file has more bytes than it may have, which was said.
+    over_budget: bool,
+    /// How many bytes were sealed, and when that was counted.
+    sealed: Option<(i64, u64)>,
     /// The believed time that is in the file.
     remembered: Option<i64>,
     /// The last slice failed, which was said.
@@ -96,6 +106,9 @@ impl Maintenance {
             bundles: Bundles::default(),
             done_at: None,
             turn: 0,
+            stands_in: false,
+            over_budget: false,
+            sealed: None,
             remembered: None,
             failing: false,
             long_log: false,
@@ -110,17 +123,30 @@ impl Maintenance {
         self.bundles = Bundles::default();
         self.done_at = None;
         self.remembered = None;
+        self.sealed = None;
     }
 
     /// Does a slice of what there is to do after rows up to `newest` (Unix seconds) were written, if
     /// there is time before the deadline. What fails is tried again next time, and said the first time.
-    pub(crate) fn run(&mut self, db: &Connection, newest: i64, deadline: Deadline) {
-        if deadline.is_over() || !self.is_ours() {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// SQLite calls the file damaged.
+    pub(crate) fn run(
+        &mut self,
+        db: &Connection,
+        newest: i64,
+        deadline: Deadline,
+    ) -> Result<(), SinkError> {
+        if deadline.is_over() || !self.is_ours(db, newest) {
+            return Ok(());
         }
         match self.try_run(db, newest, deadline) {
             // Another process is writing.
             Err(error) if class(&error) == FaultClass::Transient => {}
+            Err(error) if class(&error) == FaultClass::Corrupt => {
+                return Err(failed(&format!("can't maintain {}", self.path.display()), error));
+            }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(sink = self.sink, %error, "The history could not be maintained.");
@@ -128,26 +154,22 @@ impl Maintenance {
             }
             Ok(()) => self.failing = false,
         }
+        Ok(())
     }
 
-    /// Whether this process is the one that maintains the file.
-    fn is_ours(&mut self) -> bool {
+    /// Whether this process is to maintain the file: it has the lock, or whoever has it doesn't use it.
+    /// Two that do only do some work twice, as each slice is a transaction.
+    fn is_ours(&mut self, db: &Connection, newest: i64) -> bool {
         if self.lock.is_none() && self.next_try.is_over() {
             self.next_try = Deadline::after(TAKE_OVER);
-            match Lock::take(&self.path) {
-                Ok(lock) => self.lock = lock,
-                Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(
-                            sink = self.sink,
-                            %error,
-                            "The history can't be locked for maintenance, and grows."
-                        );
-                    }
-                }
-            }
+            let taken = Lock::take(&self.path);
+            self.stands_in = match &taken {
+                Ok(Some(_)) => false,
+                _ => believed(db).is_ok_and(|then| then.is_none_or(|now| newest - now > OVERDUE)),
+            };
+            self.lock = taken.unwrap_or_default();
         }
-        self.lock.is_some()
+        self.lock.is_some() || self.stands_in
     }
 
     fn try_run(
@@ -161,6 +183,7 @@ impl Maintenance {
             none => none.insert(Horizon::new(believed(db)?)),
         };
         let now = horizon.advance(newest);
+        let reached = horizon.reached();
         if self.done_at.is_some_and(|then| (then..then + LOOK_EVERY).contains(&newest)) {
             return Ok(());
         }
@@ -168,7 +191,8 @@ impl Maintenance {
         // What waits for another process's lock would keep rows waiting.
         let slice = begin(db, Deadline::after(Duration::ZERO))?;
         let before = slice.total_changes();
-        let work = self.slice(&slice, newest, now, until)?;
+        rollup::turn_back(&slice, reached)?;
+        let (work, error) = self.slice(&slice, now, until)?;
         let worked = slice.total_changes() > before;
         // A commit costs a write to the disk; without work the time can wait to be remembered.
         if worked || self.remembered.is_none_or(|then| now.abs_diff(then) >= REMEMBER_EVERY) {
@@ -182,33 +206,63 @@ impl Maintenance {
         }
         self.done_at = (work == Work::AllDone).then_some(newest);
         self.watch_log(db);
-        Ok(())
+        error.map_or(Ok(()), Err)
     }
 
     /// Some of everything. What was not reached in the last slice is first in this one, so that however fast
-    /// rows come, each kind of work has its turn; where one needs the other done, it looks for itself.
+    /// rows come, each kind of work has its turn; where one needs the other done, it looks for itself. A
+    /// kind that fails is undone, and does not keep the others from their turn; the first error is returned
+    /// beside how far the rest came.
     fn slice(
         &mut self,
         db: &Connection,
-        newest: i64,
+        now: i64,
+        until: Deadline,
+    ) -> rusqlite::Result<(Work, Option<rusqlite::Error>)> {
+        let mut first_error = None;
+        for _ in 0..KINDS {
+            let kind = self.turn;
+            self.turn = (self.turn + 1) % KINDS;
+            db.execute_batch("SAVEPOINT kind")?;
+            match self.work(kind, db, now, until) {
+                Ok(work) => {
+                    db.execute_batch("RELEASE kind")?;
+                    if work == Work::Left {
+                        return Ok((work, first_error));
+                    }
+                }
+                Err(error) => {
+                    // After some errors SQLite has undone the whole transaction.
+                    if db.execute_batch("ROLLBACK TO kind; RELEASE kind").is_err() {
+                        return Err(error);
+                    }
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Ok((Work::AllDone, first_error))
+    }
+
+    fn work(
+        &mut self,
+        kind: u8,
+        db: &Connection,
         now: i64,
         until: Deadline,
     ) -> rusqlite::Result<Work> {
-        for _ in 0..KINDS {
-            let work = match self.turn {
-                // An interval is over when the rows say so, whether their time is believed or not.
-                0 => rollup::work(db, &mut self.bundles, newest, until)?,
-                1 => seal::work(db, &mut self.bundles, now - self.hot, self.hot / 4, until)?,
-                2 => expire::work(db, &self.ages, now, until)?,
-                3 => self.within_budget(db, newest, until)?,
-                _ => return_pages(db, SPARE_PAGES)?,
-            };
-            self.turn = (self.turn + 1) % KINDS;
-            if work == Work::Left {
-                return Ok(Work::Left);
-            }
+        match kind {
+            0 => rollup::work(db, &mut self.bundles, now, until),
+            1 => seal::work(db, &mut self.bundles, now - self.hot, self.hot / 4, until),
+            2 => expire::work(db, &self.ages, now, until),
+            3 => self.within_budget(db, now, until),
+            _ => return_pages(db, self.spare_pages()),
         }
-        Ok(Work::AllDone)
+    }
+
+    /// How many free pages the file keeps for new rows.
+    fn spare_pages(&self) -> i64 {
+        // An eighth of a small budget.
+        i64::try_from(self.max_bytes / 8 / 4096).map_or(SPARE_PAGES, |pages| pages.min(SPARE_PAGES))
     }
 
     /// Makes the file fit `max_bytes`. While most of it are rows that are not sealed, sealing more of them
@@ -216,27 +270,49 @@ impl Maintenance {
     fn within_budget(
         &mut self,
         db: &Connection,
-        newest: i64,
+        now: i64,
         until: Deadline,
     ) -> rusqlite::Result<Work> {
         let used = expire::bytes_in_use(db)?;
         if used <= self.max_bytes {
+            self.over_budget = false;
             return Ok(Work::AllDone);
         }
-        let sum = "SELECT coalesce(sum(length(data)), 0) FROM chunks";
-        let sealed: i64 = db.prepare_cached(sum)?.query_row([], |row| row.get(0))?;
-        if u64::try_from(sealed).unwrap_or(0) < used / 2 {
+        if !std::mem::replace(&mut self.over_budget, true) {
+            tracing::info!(
+                sink = self.sink,
+                bytes = used,
+                max_bytes = self.max_bytes,
+                "The history has reached max_bytes; its oldest rows go."
+            );
+        }
+        if self.sealed_bytes(db, now)? < used / 2 {
             let oldest = "SELECT min(sec) FROM (SELECT (SELECT min(sec) FROM frames
                           WHERE bundle_id = b.id) AS sec FROM bundles AS b)";
             let oldest: Option<i64> = db.prepare_cached(oldest)?.query_row([], |row| row.get(0))?;
             // The newest hour stays as it is, whatever the budget.
-            let before = oldest.map(|oldest| oldest + EARLIER).filter(|sec| *sec < newest - 3600);
+            let before = oldest.map(|oldest| oldest + EARLIER).filter(|sec| *sec < now - 3600);
             if let Some(before) = before {
                 seal::work(db, &mut self.bundles, before, 0, until)?;
                 return Ok(Work::Left);
             }
         }
         expire::shrink(db, self.max_bytes, until)
+    }
+
+    /// About how many bytes are sealed. Counting them takes a look at every chunk, which an answer a minute
+    /// old is good enough to spare.
+    fn sealed_bytes(&mut self, db: &Connection, now: i64) -> rusqlite::Result<u64> {
+        if let Some((then, bytes)) = self.sealed
+            && now.abs_diff(then) < 60
+        {
+            return Ok(bytes);
+        }
+        let sum = "SELECT coalesce(sum(length(data)), 0) FROM chunks";
+        let bytes: i64 = db.prepare_cached(sum)?.query_row([], |row| row.get(0))?;
+        let bytes = u64::try_from(bytes).unwrap_or(0);
+        self.sealed = Some((now, bytes));
+        Ok(bytes)
     }
 
     /// Empties a log that grew long because readers were at it, and says so if they still are.
@@ -273,7 +349,7 @@ pub(crate) fn compact_step(
     let now = believed(&slice)?.or(newest).unwrap_or(0);
     let left = rollup::work(&slice, bundles, newest.unwrap_or(0), until)? == Work::Left
         || seal::work(&slice, bundles, now - hot, 0, until)? == Work::Left
-        || return_pages(&slice, 0)? == Work::Left;
+        || give_back(&slice, 0, 64 * SLICE_PAGES)? == Work::Left;
     slice.commit()?;
     Ok(left)
 }
@@ -294,10 +370,18 @@ fn remember(db: &Connection, now: i64) -> rusqlite::Result<()> {
 
 /// Gives free pages back to the disk once there are more than new rows will soon need.
 fn return_pages(db: &Connection, spare: i64) -> rusqlite::Result<Work> {
+    give_back(db, spare, SLICE_PAGES)
+}
+
+fn give_back(db: &Connection, spare: i64, most: i64) -> rusqlite::Result<Work> {
     let free: i64 = db.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
     if free <= spare {
         return Ok(Work::AllDone);
     }
-    db.execute_batch(&format!("PRAGMA incremental_vacuum({})", SLICE_PAGES.min(free - spare)))?;
-    Ok(if free - spare > SLICE_PAGES { Work::Left } else { Work::AllDone })
+    // Each step of the statement gives one page back.
+    let pages = most.min(free - spare);
+    let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut steps = statement.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(if free - spare > most { Work::Left } else { Work::AllDone })
 }

@@ -53,6 +53,13 @@ pub(super) fn work(
     Ok(Work::AllDone)
 }
 
+/// Bundles that were rolled up to a time which turned out to be wrong: what they record from now on is not
+/// late.
+pub(super) fn turn_back(db: &Connection, reached: i64) -> rusqlite::Result<()> {
+    let mut set = db.prepare_cached("UPDATE bundles SET rolled_to = ?1 WHERE rolled_to > ?2")?;
+    set.execute([floor(reached, MINUTE), reached.saturating_add(LONGER[1])]).map(drop)
+}
+
 fn stale(db: &Connection, now: i64) -> rusqlite::Result<Option<(i64, i64)>> {
     let mut find =
         db.prepare_cached("SELECT bundle_id, start FROM stale WHERE start <= ?1 LIMIT 1")?;
@@ -181,7 +188,11 @@ fn order(value: f64) -> i64 {
 
 /// Makes one minute of all series of a bundle from what was recorded in it.
 fn minute(db: &Connection, members: &Bundle, bundle: i64, start: i64) -> rusqlite::Result<()> {
-    let frames = frames::all(db, bundle, (start, start + MINUTE - 1), &members.scales)?;
+    let seconds = (start, start + MINUTE - 1);
+    let Some(frames) = frames::all(db, bundle, seconds, &members.scales)? else {
+        // Some of its rows are damaged: what was made of them before is better than what the rest makes.
+        return Ok(());
+    };
     for member in members.members.iter().filter(|member| member.summing != Summing::None) {
         let scale = members.scales.get(member.position).copied().unwrap_or(1.0);
         let mut interval = Interval::default();

@@ -11,6 +11,9 @@ use crate::places::WIDTH;
 /// The most rows of a chunk: seven minutes at 20 Hz. More would compress no better, and take longer.
 pub(crate) const MOST: usize = 8192;
 
+/// The longest time without rows within a chunk, in seconds: a chunk goes when its last row is too old.
+const GAP: i64 = 6 * 3600;
+
 /// Seals what is older than `before`. Rows that are too few for a chunk wait for more, `patience` seconds
 /// at most.
 pub(super) fn work(
@@ -66,9 +69,16 @@ fn step(
     if !enough {
         return Ok(false);
     }
-    let rows = whole_seconds(frames::hot(db, bundle, (oldest, last), MOST + 1)?);
+    let mut rows = whole_seconds(frames::hot(db, bundle, (oldest, last), MOST + 1)?);
+    if covering.is_none() {
+        // Of rows far apart, the first go without having to wait for the last.
+        let gap = rows.windows(2).position(|two| two[1].sec - two[0].sec > GAP);
+        rows.truncate(gap.map_or(rows.len(), |last| last + 1));
+    }
     // A chunk that has room takes them; a few rows are not worth one of their own.
-    let into = covering.or(previous.filter(|sealed| sealed.frames + rows.len() <= MOST));
+    let has_room =
+        |sealed: &Sealed| sealed.frames + rows.len() <= MOST && oldest - sealed.seconds.1 <= GAP;
+    let into = covering.or(previous.filter(has_room));
     seal(db, bundles, bundle, rows, into)?;
     Ok(true)
 }
@@ -140,8 +150,8 @@ fn set_apart(db: &Connection, bundle: i64, damaged: Sealed) -> rusqlite::Result<
         last_second = damaged.seconds.1,
         "A sealed part of the history is damaged; it is kept apart, and its rows can't be read."
     );
-    let mut set =
-        db.prepare_cached("UPDATE chunks SET bundle_id = -abs(bundle_id) WHERE id = ?1")?;
+    let mut set = db
+        .prepare_cached("UPDATE OR REPLACE chunks SET bundle_id = -abs(bundle_id) WHERE id = ?1")?;
     set.execute([damaged.id]).map(drop)
 }
 

@@ -199,9 +199,10 @@ fn replay(rows: &Value, out: &Value) -> usize {
     for batch in items.chunks(500) {
         write(&mut *writer, batch);
     }
+    // Their times leap, and are believed after a day.
     let done = both("done");
     for second in 1..400 {
-        write(&mut *writer, &[cycle(&done, newest + 60 + 5 * second, 1.0, 0.0)]);
+        write(&mut *writer, &[cycle(&done, newest + 60 + 300 * second, 1.0, 0.0)]);
     }
     let db = folder.connect();
     let mut find = db
@@ -443,5 +444,122 @@ fn pages_set_free_go_back_to_the_disk() {
     assert!(before > 1024, "{before}");
     write(&mut *writer, &[rtt(&schema("wan1"), second(0), 1.0)]);
     let after = free();
-    assert!((1..=140).contains(&(before - after)), "{before} {after}");
+    assert!((100..=140).contains(&(before - after)), "{before} {after}");
+}
+
+#[test]
+fn a_small_budget_is_kept_on_the_disk_too() {
+    let folder = Folder::new();
+    let mut writer = folder.open_with("hot: 3d\nmax_bytes: 1GiB");
+    let schema = both("wan1");
+    run(&mut *writer, &schema, (EPOCH, EPOCH + 2 * DAY), 2);
+    writer.close(soon()).unwrap();
+    let size = || folder.path().metadata().unwrap().len();
+    assert!(size() > 2 << 20, "{}", size());
+    let mut writer = folder.open_with("hot: 1h\nmax_bytes: 1MiB");
+    let checkpoint = || {
+        let _ = folder.connect().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        size()
+    };
+    settle(&mut *writer, &schema, EPOCH + 2 * DAY, || checkpoint() < (1 << 20) + (1 << 18));
+}
+
+#[test]
+fn rows_that_are_too_old_when_they_come_make_their_intervals_before_they_go() {
+    let folder = Folder::new();
+    let keep = "hot: 1h\nretention: { raw: 2h, 1m: 8d, 5m: 9d, 1h: 10d, events: 2d }";
+    let mut writer = folder.open_with(keep);
+    let schema = both("wan1");
+    run(&mut *writer, &schema, (EPOCH, EPOCH + HOUR), 10);
+    let past = EPOCH - 5 * DAY;
+    run(&mut *writer, &schema, (past, past + DAY), 2);
+    settle(&mut *writer, &schema, EPOCH + HOUR, || {
+        folder.count("stale") == 0
+            && number(&folder, "SELECT raw_from FROM bundles") > past + DAY - 2
+    });
+    let of_past = |granularity: &str, seconds: i64| {
+        let mut tier = tier(&folder, granularity, "wanctl_test_rtt_ms");
+        tier.split_off(&(past + DAY));
+        let counts: Vec<i64> = tier.values().map(|interval| interval.3).collect();
+        (counts.len() as i64, counts.iter().all(|count| *count == seconds / 2))
+    };
+    assert_eq!(of_past("1m", 60), (DAY / 60, true));
+    assert_eq!(of_past("1h", 3600), (24, true));
+}
+
+#[test]
+fn what_is_recorded_after_a_wrong_time_is_rolled_up_like_before() {
+    let folder = Folder::new();
+    let mut writer = folder.open();
+    let schema = both("wan1");
+    run(&mut *writer, &schema, (EPOCH, EPOCH + 30), 1);
+    let ahead = EPOCH + 3650 * DAY;
+    run(&mut *writer, &schema, (ahead, ahead + 600), 1);
+    run(&mut *writer, &schema, (EPOCH + 30, EPOCH + HOUR), 1);
+    settle(&mut *writer, &schema, EPOCH + HOUR, || {
+        number(&folder, "SELECT rolled_to FROM bundles") >= EPOCH + HOUR
+    });
+    assert_eq!(folder.count("stale"), 0);
+    assert!(number(&folder, "SELECT rolled_to FROM bundles") < EPOCH + 2 * HOUR);
+    assert_eq!(tier(&folder, "1m", "wanctl_test_rtt_ms")[&EPOCH].3, 60);
+    assert_eq!(tier(&folder, "1h", "wanctl_test_rtt_ms")[&EPOCH].3, HOUR);
+}
+
+#[test]
+fn damage_that_maintenance_finds_has_the_file_moved_aside() {
+    let folder = Folder::new();
+    let schema = both("wan1");
+    let mut writer = folder.open();
+    run(&mut *writer, &schema, (EPOCH, EPOCH + 8 * HOUR), 1);
+    writer.close(soon()).unwrap();
+    let page = number(
+        &folder,
+        "SELECT pageno FROM dbstat WHERE name = 'frames' AND pagetype = 'leaf' ORDER BY path LIMIT 1",
+    );
+    let mut bytes = std::fs::read(folder.path()).unwrap();
+    bytes[(page as usize - 1) * 4096..][..4096].fill(0x55);
+    std::fs::write(folder.path(), bytes).unwrap();
+
+    let mut writer = folder.open_with("hot: 1h");
+    for second in 0..50 {
+        let second = EPOCH + 8 * HOUR + 5 * second;
+        write(&mut *writer, &[cycle(&schema, second, 1.0, 0.0)]);
+        if !folder.files(".corrupt-").is_empty() {
+            break;
+        }
+    }
+    assert!(!folder.files(".corrupt-").is_empty(), "{:?}", folder.files(""));
+    run(&mut *writer, &schema, (EPOCH + 9 * HOUR, EPOCH + 9 * HOUR + 60), 1);
+    assert_eq!(raw_rows(&folder), 60);
+}
+
+#[test]
+fn a_lock_that_is_held_idly_does_not_keep_the_file_from_being_maintained() {
+    let folder = Folder::new();
+    let (of_one, of_two) = (both("wan1"), both("wan2"));
+    let mut one = folder.open();
+    run(&mut *one, &of_one, (EPOCH, EPOCH + 10), 1);
+    run(&mut *folder.open(), &of_two, (EPOCH, EPOCH + HOUR), 1);
+    assert_eq!(folder.count("rollups"), 0, "the other one may come back");
+    // A writer looks at once after it was opened, and then every ten seconds.
+    let mut three = folder.open();
+    settle(&mut *three, &of_two, EPOCH + HOUR, || folder.count("rollups") > 100);
+    assert_eq!(folder.files("-maintenance").len(), 1, "the first one still has the lock");
+    drop(one);
+}
+
+#[test]
+fn a_storm_of_events_does_not_drive_out_the_samples() {
+    let folder = Folder::new();
+    let mut writer = folder.open_with("hot: 1h\nmax_bytes: 1MiB");
+    let schema = both("wan1");
+    let storm: Vec<Item> =
+        (0..12_000).map(|i| event(at_second(EPOCH + i), &SNAPSHOT, i as f64)).collect();
+    run(&mut *writer, &schema, (EPOCH, EPOCH + HOUR), 1);
+    for batch in storm.chunks(100) {
+        write(&mut *writer, batch);
+    }
+    settle(&mut *writer, &schema, EPOCH + HOUR, || folder.count("events") < 6000);
+    assert!(raw_rows(&folder) >= HOUR, "{}", raw_rows(&folder));
+    assert!(folder.count("events") > 100);
 }
