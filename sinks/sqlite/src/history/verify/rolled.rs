@@ -32,9 +32,15 @@ impl Check<'_> {
         for bundle in bundles {
             let Bundle { raw, rolled_to, expired_to } = Bundle::read(self.db, bundle)?;
             let Some((first, last)) = raw else { continue };
-            let from = first.max(expired_to).div_euclid(HOUR);
-            let to = last.min(rolled_to).div_euclid(HOUR);
-            hours.extend((from..=to).map(|hour| (bundle, hour * HOUR)));
+            let mut from = first.max(expired_to);
+            // From each hour to the next one that has a row, because years may lie between two.
+            while let Some(row) =
+                self.next_row(bundle, from)?.filter(|row| *row <= last.min(rolled_to))
+            {
+                let hour = row.div_euclid(HOUR) * HOUR;
+                hours.push((bundle, hour));
+                from = hour + HOUR;
+            }
         }
         let total = hours.len() as u64;
         for (done, (bundle, hour)) in (0..).zip(hours) {
@@ -53,6 +59,16 @@ impl Check<'_> {
         }
         self.report(VerifyStep::Minutes, total, total);
         Ok(())
+    }
+
+    /// The first second from `from` on that may have a raw row of a bundle.
+    fn next_row(&self, bundle: i64, from: i64) -> Read<Option<i64>> {
+        let hot = "SELECT sec FROM frames WHERE bundle_id = ?1 AND sec >= ?2 ORDER BY sec LIMIT 1";
+        let sealed = "SELECT max(first_sec, ?2) FROM chunks
+                      WHERE bundle_id = ?1 AND last_sec >= ?2 ORDER BY first_sec LIMIT 1";
+        let hot: Option<i64> = series::value(self.db, hot, [bundle, from])?;
+        let sealed: Option<i64> = series::value(self.db, sealed, [bundle, from])?;
+        Ok(hot.into_iter().chain(sealed).min())
     }
 
     fn hour(&mut self, bundle: i64, hour: i64) -> Read<()> {
@@ -74,8 +90,12 @@ impl Check<'_> {
         }
         for (column, series) in all.iter().enumerate() {
             let minutes = intervals(self.db, series, Granularity::Minute, hour, last)?;
+            // Those before the oldest one were removed by age, while rows of a chunk stay with its last.
+            let oldest = "SELECT start FROM rollups WHERE seconds = 60 AND series_id = ?1
+                          ORDER BY start LIMIT 1";
+            let oldest: i64 = series::value(self.db, oldest, [series.id])?.unwrap_or(i64::MIN);
             for minute in (hour..=last).step_by(MINUTE as usize) {
-                let complete = expired_to <= minute && minute + MINUTE <= rolled_to;
+                let complete = expired_to.max(oldest) <= minute && minute + MINUTE <= rolled_to;
                 if !complete || stale.contains(&minute) {
                     continue;
                 }
