@@ -81,8 +81,9 @@ impl Default for SqliteConfig {
 /// The keys as they are written. Where only a finer tier is said to be kept long, the coarser ones are
 /// kept as long.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a section: path, hot, retention, max_bytes")]
 struct Written {
+    #[serde(default, deserialize_with = "given")]
     path: Option<PathBuf>,
     hot: Option<Age>,
     /// The original's name for `retention.raw`, in days.
@@ -92,7 +93,10 @@ struct Written {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a section of ages such as { raw: 7d, 1m: 30d, 5m: 90d, 1h: 730d, events: 365d }"
+)]
 struct WrittenRetention {
     raw: Option<Age>,
     #[serde(rename = "1m")]
@@ -170,6 +174,11 @@ impl SinkConfig for SqliteConfig {
     fn open(&self, context: &OpenContext) -> Result<Box<dyn SinkWriter>, SinkError> {
         Ok(Box::new(SqliteWriter::open(self, context)?))
     }
+}
+
+/// A path that is given; nothing behind the key is a mistake, not the default.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    PathBuf::deserialize(deserializer).map(Some)
 }
 
 /// A time such as `36h` or `7d`.
@@ -291,6 +300,11 @@ mod tests {
             (
                 "retention: { 1m: x }",
                 "retention.1m: found x; accepted: a time such as 90m, 36h or 7d",
+            ),
+            (
+                "retention: 7d",
+                "retention: invalid type: string \"7d\", expected a section of ages such as \
+                 { raw: 7d, 1m: 30d, 5m: 90d, 1h: 730d, events: 365d }",
             ),
             ("max_bytes: lots", "max_bytes: found lots; accepted: a size such as 500MB or 1GiB"),
         ] {

@@ -72,7 +72,7 @@ pub(super) fn start<'scope>(
     let start = |address| match serve(scope, address, routes.clone()) {
         Ok(lifeline) => Some(lifeline),
         Err(error) => {
-            warn!(%address, %error, "Nobody listens at the address of health_check; all the rest goes on.");
+            warn!(%address, %error, "Can't listen at the address of health_check; all the rest goes on.");
             None
         }
     };
