@@ -335,8 +335,7 @@ fn without_the_section_or_with_a_port_that_is_taken_all_the_rest_goes_on() {
         let run =
             place.run("run --config {} --duration 300ms --log-format json", &config).success();
         assert!(run.said("Status and history are answered over HTTP.").is_empty(), "{}", run.err);
-        let warned =
-            run.said("Nobody listens at the address of health_check; all the rest goes on.");
+        let warned = run.said("Can't listen at the address of health_check; all the rest goes on.");
         assert_eq!(warned.len(), warnings, "{}", run.err);
         assert!(run.cycles("autorate loop") > 0);
     }
