@@ -3,7 +3,7 @@
 //! They are read with the original's query, page by page, whole seconds at a time. Nothing in them tells
 //! an event from a sample but its labels, and nothing a state from a number but its name.
 
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use wanctl_sink::Rollup;
 
@@ -22,6 +22,9 @@ const LARGEST_PAGE: usize = 4096;
 /// Labels that only events have: why a transition was made, and what set off a snapshot.
 const EVENT: &str = "(coalesce(instr(labels, '\"reason\"'), 0) > 0 OR coalesce(instr(labels, '\"trigger\"'), 0) > 0)";
 
+/// Holds for numbers only: to SQLite, NULL is less than every number and text is more.
+const IS_TIME: &str = "timestamp BETWEEN -9223372036854775808 AND 9223372036854775807";
+
 /// The metrics that the original rolls up to the most frequent value.
 const STATES: [&str; 2] = ["wanctl_state", "wanctl_steering_enabled"];
 
@@ -38,7 +41,7 @@ fn is_event(name: &SeriesName) -> bool {
 pub(super) fn extent(db: &Connection) -> rusqlite::Result<Extent> {
     let end = |granularity: Granularity, direction: &str| {
         let sql = format!(
-            "SELECT timestamp FROM metrics WHERE granularity = ?1
+            "SELECT timestamp FROM metrics WHERE granularity = ?1 AND {IS_TIME}
              ORDER BY timestamp {direction} LIMIT 1"
         );
         value::<i64>(db, &sql, [granularity.as_str()])
@@ -58,9 +61,13 @@ pub(super) fn extent(db: &Connection) -> rusqlite::Result<Extent> {
 
 /// The first second that has a row, and the last one.
 pub(super) fn ends(db: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    let first = value(db, "SELECT timestamp FROM metrics ORDER BY timestamp LIMIT 1", [])?;
-    let last = value(db, "SELECT timestamp FROM metrics ORDER BY timestamp DESC LIMIT 1", [])?;
-    Ok(first.zip(last))
+    let end = |direction: &str| {
+        let sql = format!(
+            "SELECT timestamp FROM metrics WHERE {IS_TIME} ORDER BY timestamp {direction} LIMIT 1"
+        );
+        value(db, &sql, [])
+    };
+    Ok(end("")?.zip(end("DESC")?))
 }
 
 /// The names of WANs and metrics; labels would have to be looked for in every row.
@@ -175,13 +182,19 @@ impl OriginalRows {
                 full = true;
                 break;
             }
+            // The table takes anything; what is no number is nobody's value.
+            let value = match row.get_ref(3)? {
+                ValueRef::Real(real) => real,
+                ValueRef::Integer(whole) => whole as f64,
+                _ => continue,
+            };
             let series = self.names.original(row)?;
             page.push(Record {
                 timestamp,
                 micros: 0,
                 is_event: self.granularity == Granularity::Raw && is_event(&series),
                 series,
-                value: row.get(3)?,
+                value,
                 granularity: self.granularity,
                 rolled: None,
             });

@@ -190,9 +190,11 @@ fn a_file_of_the_original_is_read() {
             "CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp INTEGER NOT NULL,
              wan_name TEXT NOT NULL, metric_name TEXT NOT NULL, value REAL NOT NULL, labels TEXT,
              granularity TEXT DEFAULT 'raw');
-             INSERT INTO metrics (timestamp, wan_name, metric_name, value) VALUES (7, 'w', 'm', 1.5)",
+             INSERT INTO metrics (timestamp, wan_name, metric_name, value) VALUES
+             (7, 'w', 'm', 1.5), ('soon', 'w', 'm', 1.5), (8, 'w', 'm', 'much')",
         )
         .unwrap();
+    assert_eq!(folder.records().len(), 1, "what is no number is left out");
     let record = folder.records().remove(0);
     assert_eq!((record.timestamp, record.micros, record.value), (7, 0, 1.5));
     assert_eq!((record.series.source.as_str(), record.series.labels.as_deref()), ("", None));
