@@ -38,8 +38,9 @@ use target::Target;
 /// * `source`, which the original doesn't know, is who recorded the cycle: `steering` or `autorate` where
 ///   a row of it tells, or if steering has left no row for that WAN; otherwise it is empty.
 /// * Rows with a `reason`, `wanctl_steering_transition` and configuration snapshots become events.
-/// * Of intervals (1m, 5m, 1h) the original keeps one value and no labels; min and max are that value,
-///   and the count is 1. Where it had only shorter ones, the longer ones are made of them.
+/// * Of intervals (1m, 5m, 1h) the original keeps one value and no labels; min and max are that value.
+///   The count is that of the cycles in such a time by the original's defaults: 2 a second of steering, 20
+///   of everything else. Where it had only shorter intervals, the longer ones are made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// The original's file.

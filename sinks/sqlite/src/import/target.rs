@@ -184,19 +184,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Of an interval the original keeps the value only; what is least and greatest isn't known, nor of
-    /// how many samples.
+    /// Of an interval the original keeps the value only; what is least and greatest isn't known. It counts
+    /// as many samples as it is long, or it would weigh nothing beside an interval of ours.
     fn rolled(&mut self, second: &Settled) -> rusqlite::Result<()> {
         self.place(second.rolled.iter().map(|(_, key, _)| *key))?;
         let mut add = self.db.prepare_cached(
             "INSERT INTO rollups (seconds, series_id, start, value, min, max, count, states)
-             SELECT ?1, id, ?4, ?5, ?5, ?5, 1, ?6 FROM series WHERE bundle_id = ?2 AND position = ?3
+             SELECT ?1, id, ?4, ?5, ?5, ?5, ?6, ?7 FROM series WHERE bundle_id = ?2 AND position = ?3
              ON CONFLICT DO NOTHING",
         )?;
         for (seconds, key, value) in &second.rolled {
             let Some(&Place { bundle, position, .. }) = self.places.get(key) else { continue };
-            let states = self.names.get(key.0).is_state().then(|| format!("{{\"{value}\":1}}"));
-            let row = params![seconds, bundle, position as i64, second.sec, value, states];
+            let count = key.1.cycles_in(*seconds);
+            let is_state = self.names.get(key.0).is_state();
+            let states = is_state.then(|| format!("{{\"{value}\":{count}}}"));
+            let row = params![seconds, bundle, position as i64, second.sec, value, count, states];
             match add.execute(row)? {
                 0 => self.report.already += 1,
                 _ => *self.report.tier(*seconds) += 1,

@@ -8,7 +8,7 @@ use std::thread;
 use rusqlite::{Connection, params};
 use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
 use wanctl_sink_sqlite::{
-    Granularity, History, Import, ImportError, Order, Query, SqliteConfig, Tiers,
+    Granularity, History, Import, ImportError, Order, Query, SqliteConfig, Statistics, Tiers,
 };
 
 use super::original::{CONFIGURATION, LATER, Old, Row, assert_adds_up, realistic};
@@ -127,12 +127,47 @@ fn of_two_rows_for_one_interval_the_first_is_kept() {
     let values: Vec<f64> =
         history.query(&query).unwrap().iter().map(|record| record.value).collect();
     assert_eq!(values.iter().sum::<f64>(), 4.0, "{values:?}");
+}
+
+#[test]
+fn an_interval_counts_the_cycles_of_its_length() {
+    let hour = START - START % 3600;
+    let interval = |metric, value, granularity| (hour, "wan1", metric, value, None, granularity);
+    let old = Old::with(&[
+        interval("wanctl_rtt_ms", 1.0, "1m"),
+        interval("wanctl_state", 3.0, "5m"),
+        interval("wanctl_steering_enabled", 1.0, "1h"),
+    ]);
+    old.run();
     let new = Connection::open(old.path("new.db")).unwrap();
-    let kept =
-        "SELECT group_concat(min || ' ' || max || ' ' || count || ' ' || ifnull(states, '-'), ';')
-         FROM rollups WHERE seconds = 60";
-    let kept: String = new.query_row(kept, [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, r#"1.0 1.0 1 -;3.0 3.0 1 {"3":1}"#);
+    let kept = |seconds: i64| -> String {
+        let kept = "SELECT group_concat(min || ' ' || max || ' ' || count || ' ' || ifnull(states, '-'), ';')
+             FROM rollups WHERE seconds = ?1";
+        new.query_row(kept, [seconds], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(kept(60), "1.0 1.0 1200 -");
+    assert_eq!(kept(300), r#"1.0 1.0 1200 -;3.0 3.0 6000 {"3":6000}"#);
+    assert_eq!(kept(3600), r#"1.0 1.0 1200 -;3.0 3.0 6000 {"3":6000};1.0 1.0 7200 {"1":7200}"#);
+}
+
+#[test]
+fn a_mean_over_imported_and_own_intervals_weighs_them_by_their_length() {
+    let day = START - START % 86_400;
+    let old = Old::new();
+    for start in (day - 3 * 3600..day).step_by(3600) {
+        old.add((start, "wan1", "wanctl_rtt_ms", 24.0, None, "1h"));
+    }
+    old.run();
+    let new = Connection::open(old.path("new.db")).unwrap();
+    // An hour that was recorded here, at 20 cycles a second.
+    let own = "INSERT INTO rollups SELECT 300, id, ?1, 20.0, 20.0, 20.0, 6000, NULL FROM series";
+    for start in (day..day + 3600).step_by(300) {
+        new.execute(own, [start]).unwrap();
+    }
+    let query = Query { from: day - 86_400, to: day + 3599, ..Query::default() };
+    let summary = History::open(old.path("new.db")).unwrap().summary(&query).unwrap().remove(0);
+    let Statistics::Numbers(summary) = summary.statistics else { panic!("{summary:?}") };
+    assert_eq!(summary.avg, 23.0);
 }
 
 #[test]
@@ -172,7 +207,7 @@ fn tiers_that_the_original_kept_one_after_the_other_leave_no_hole() {
     let mean = (0..12).map(|five| f64::from(five) * 300.0).sum::<f64>() / 12.0;
     assert_eq!(made.value, mean);
     let rolled = made.rolled.unwrap();
-    assert_eq!((rolled.min, rolled.max, rolled.count), (0.0, 3300.0, 12));
+    assert_eq!((rolled.min, rolled.max, rolled.count), (0.0, 3300.0, 72_000));
 }
 
 #[test]
