@@ -93,6 +93,8 @@ CREATE TABLE imports (
     path      TEXT PRIMARY KEY,
     last_sec  INTEGER NOT NULL,
     last_id   INTEGER NOT NULL,
+    -- What that row says, by which the file is known again; NULL if it could not be told.
+    last_row  TEXT,
     -- How many of its rows were read.
     rows      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

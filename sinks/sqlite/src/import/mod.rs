@@ -28,7 +28,7 @@ use names::Names;
 pub use report::ImportReport;
 use second::{Second, Settled};
 use source::{Columns, Position, Reader, Source};
-use target::Target;
+use target::{Progress, Target};
 
 /// An import of a database of the original.
 ///
@@ -149,7 +149,7 @@ impl Import {
             None => None,
         };
         let (start, before) = match done {
-            Some((position, rows)) if source.had(position)? => (position, rows),
+            Some(done) if is_same(&source, &done)? => (done.last, done.rows),
             _ => (Position::START, 0),
         };
         let expected = unless_damaged(source.count(start, self.until), 0)?;
@@ -215,8 +215,9 @@ impl<F: FnMut(&ImportReport) -> bool> Run<'_, F> {
         let read = self.report.read + rows;
         match &mut self.target {
             Some(target) => {
-                let progress = (last, self.report.before + read);
-                self.report.add(target.put(&settled, &self.names, &self.name, progress)?);
+                let last_row = unless_damaged(self.source.fingerprint(last), None)?;
+                let progress = Progress { last, last_row, rows: self.report.before + read };
+                self.report.add(target.put(&settled, &self.names, &self.name, &progress)?);
             }
             None => settled.iter().for_each(|second| second.account_as_new(&mut self.report)),
         }
@@ -284,6 +285,13 @@ fn collect(
     if let Some(second) = seconds.last_mut() {
         second.add(position.id, row);
     }
+}
+
+/// Whether this file is the one that was imported. One whose last imported row is gone is read again, as
+/// another one at the same path is: that adds nothing twice.
+fn is_same(source: &Source, done: &Progress) -> Result<bool, ImportError> {
+    let found = unless_damaged(source.fingerprint(done.last), None)?;
+    Ok(found.is_some() && found == done.last_row)
 }
 
 /// What is only good to know is not worth giving up for: the rows before the damage come first.

@@ -24,6 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
 
+/// How far a file was imported.
+pub(super) struct Progress {
+    /// Where the last row stands.
+    pub(super) last: Position,
+    /// Its fingerprint.
+    pub(super) last_row: Option<String>,
+    /// How many rows were read.
+    pub(super) rows: u64,
+}
+
 /// Our file, open for writing.
 pub(super) struct Target {
     path: PathBuf,
@@ -64,12 +74,15 @@ impl Target {
         .map(drop)
     }
 
-    /// How far the file at a path was imported, and how many rows of it were read.
-    pub(super) fn progress(&self, source: &str) -> Result<Option<(Position, u64)>, ImportError> {
-        let progress = "SELECT last_sec, last_id, rows FROM imports WHERE path = ?1";
+    /// How far the file at a path was imported.
+    pub(super) fn progress(&self, source: &str) -> Result<Option<Progress>, ImportError> {
+        let progress = "SELECT last_sec, last_id, last_row, rows FROM imports WHERE path = ?1";
         let progress = self.db.query_row(progress, [source], |row| {
-            let position = Position { sec: row.get(0)?, id: row.get(1)? };
-            Ok((position, row.get::<_, i64>(2)?.unsigned_abs()))
+            Ok(Progress {
+                last: Position { sec: row.get(0)?, id: row.get(1)? },
+                last_row: row.get(2)?,
+                rows: row.get::<_, i64>(3)?.unsigned_abs(),
+            })
         });
         progress.optional().map_err(|error| self.failed(error))
     }
@@ -80,7 +93,7 @@ impl Target {
         seconds: &[Settled],
         names: &Names,
         source: &str,
-        (last, rows): (Position, u64),
+        progress: &Progress,
     ) -> Result<ImportReport, ImportError> {
         self.transact(names, |work| {
             for second in seconds {
@@ -89,10 +102,12 @@ impl Target {
                 work.events(second)?;
             }
             work.have_minutes_made()?;
+            let Progress { last, last_row, rows } = progress;
             work.db.execute(
-                "INSERT INTO imports (path, last_sec, last_id, rows) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, rows = ?4",
-                params![source, last.sec, last.id, rows as i64],
+                "INSERT INTO imports (path, last_sec, last_id, last_row, rows)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, last_row = ?4, rows = ?5",
+                params![source, last.sec, last.id, last_row, *rows as i64],
             )?;
             Ok(())
         })

@@ -282,13 +282,48 @@ fn another_file_of_the_same_name_is_read_from_its_start() {
 }
 
 #[test]
-fn a_file_that_lost_its_old_rows_is_still_the_same() {
-    let old = realistic(6_000);
-    let first = old.run();
+fn another_file_with_higher_ids_is_read_from_its_start() {
+    let old = Old::new();
+    let fill = |wan: &str, first_id: i64| {
+        let fill = "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+             INSERT INTO metrics (id, timestamp, wan_name, metric_name, value)
+             SELECT ?1 + n, ?2 + n, ?3, 'wanctl_rtt_ms', n FROM n";
+        old.db.execute(fill, params![first_id, START - 997, wan]).unwrap();
+    };
+    fill("cable", 1);
+    old.run();
     old.db.execute_batch("DELETE FROM metrics").unwrap();
+    fill("dsl", 5_000_000);
+    let other = old.run();
+    assert_eq!((other.before, other.read, other.raw), (0, 1000, 1000));
+    assert_eq!(old.missing(), 0);
+}
+
+#[test]
+fn a_file_with_another_row_at_the_same_place_is_read_from_its_start() {
+    for change in ["wan_name = 'dsl'", "metric_name = 'm'", "value = 7", "labels = '{\"a\": 1}'"] {
+        let old = Old::with(&[
+            (START, "cable", "wanctl_rtt_ms", 1.0, None, "raw"),
+            (START + 1, "cable", "wanctl_rtt_ms", 2.0, None, "raw"),
+        ]);
+        old.run();
+        old.db.execute(&format!("UPDATE metrics SET {change} WHERE id = 2"), []).unwrap();
+        let other = old.run();
+        assert_eq!((other.before, other.read), (0, 2), "{change}");
+    }
+}
+
+#[test]
+fn a_file_that_lost_its_last_imported_row_is_read_again_and_adds_nothing_twice() {
+    let old = realistic(6_000);
+    old.run();
+    let last = "DELETE FROM metrics WHERE timestamp = (SELECT max(timestamp) FROM metrics)";
+    let removed = old.db.execute(last, []).unwrap();
+    assert!(removed > 0);
     old.add((START + 100_000, "att", "wanctl_rtt_ms", 1.0, None, "raw"));
     let next = old.run();
-    assert_eq!((next.before, next.read, next.raw), (first.read, 1, 1));
+    assert_eq!((next.before, next.raw), (0, 1));
+    assert_eq!(next.already, next.read - 1);
 }
 
 #[test]
