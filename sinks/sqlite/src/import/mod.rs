@@ -244,15 +244,16 @@ impl<F: FnMut(&ImportReport) -> bool> Run<'_, F> {
         seconds.into_iter().map(|second| second.settle(names, &mut owner)).collect()
     }
 
-    /// Commits the last second too, if it is complete because all others are.
+    /// Commits the last second too, if it is complete because all others are, and makes longer intervals.
     fn finish(mut self, is_complete: bool) -> Result<ImportReport, ImportError> {
         if is_complete {
             let seconds = std::mem::take(&mut self.seconds);
             self.commit(seconds)?;
-            if let Some(target) = &mut self.target {
-                target.fill(&self.names)?;
-            }
-            self.report.complete = true;
+            let Run { target, names, name, report, progress, .. } = &mut self;
+            report.complete = match target {
+                Some(target) => target.fill(names, name, || progress(report))?,
+                None => true,
+            };
         }
         Ok(self.report)
     }

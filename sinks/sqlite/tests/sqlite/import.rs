@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
@@ -343,11 +344,57 @@ fn a_stopped_import_goes_on_where_it_was() {
         }
         assert!(runs < 10);
     }
-    assert_eq!(runs, 4);
+    // Four pages; and of two bundles' intervals, longer ones.
+    assert_eq!(runs, 6);
     let last = old.run();
     assert_eq!((last.before, last.expected), (before, 0));
     assert!(raw >= 60_000);
     assert_eq!(old.differences(), 0);
+}
+
+/// Two days of minutes, of which 576 intervals of five and 48 hours are to be made.
+fn minutes() -> Old {
+    let day = START - START % 86_400;
+    let minute = |start| (start, "wan1", "wanctl_rtt_ms", start as f64, None, "1m");
+    let rows: Vec<Row<'_>> = (day..day + 2 * 86_400).step_by(60).map(minute).collect();
+    Old::with(&rows)
+}
+
+fn longer_intervals(new: &Connection) -> i64 {
+    let count = "SELECT count(*) FROM rollups WHERE seconds > 60";
+    new.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn longer_intervals_are_made_a_few_at_a_time_and_others_may_write_between() {
+    let old = minutes();
+    let (mut found, mut other) = (Vec::new(), None);
+    let import = |_: &_| {
+        let other = other.get_or_insert_with(|| {
+            let other = Connection::open(old.path("new.db")).unwrap();
+            other.busy_timeout(Duration::ZERO).unwrap();
+            other
+        });
+        other.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+        found.push(longer_intervals(other));
+        true
+    };
+    assert!(old.import().run(import).unwrap().complete);
+    // The minutes of all series of one bundle's hour are not split.
+    assert!(found.is_sorted_by(|one, next| (one + 1..=one + 304).contains(next)), "{found:?}");
+    assert_eq!((found.first(), found.last()), (Some(&0), Some(&624)));
+}
+
+#[test]
+fn longer_intervals_that_were_not_made_when_it_was_stopped_are_made_the_next_time() {
+    let old = minutes();
+    let stopped = old.import().run(|_| false).unwrap();
+    assert_eq!((stopped.read, stopped.complete), (2880, false));
+    let new = Connection::open(old.path("new.db")).unwrap();
+    assert!((1..624).contains(&longer_intervals(&new)));
+    let rest = old.run();
+    assert_eq!((rest.before, rest.read), (2880, 0));
+    assert_eq!(longer_intervals(&new), 624);
 }
 
 #[test]
