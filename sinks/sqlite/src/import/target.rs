@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -25,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// From how many on no further hour's intervals are made in one transaction: a daemon that records to the
 /// file waits for its end. An hour of a bundle has 104 at most.
 const SLICE: usize = 200;
+
+/// How long the file is left alone after each of these transactions. Who waits for it looks only now and
+/// then whether it is free, and would hardly ever hit upon a moment between two.
+const PAUSE: Duration = Duration::from_millis(5);
 
 const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
 
@@ -146,6 +151,7 @@ impl Target {
                 if !go_on() {
                     return Ok(false);
                 }
+                thread::park_timeout(PAUSE);
             }
         }
         // The next import looks again at what is not over yet.
