@@ -111,6 +111,9 @@ fn everything_is_imported_and_a_second_time_nothing() {
     assert!(lines[1].starts_with("6001 read in "), "{}", report.out);
     assert_eq!(lines[2..], ["6000 raw samples", "1 transitions and snapshots"]);
     assert!(report.err.contains("raw rows before "), "{}", report.err);
+    let unless =
+        "unless the configuration says otherwise (the sink's retention.raw, 7d by default)";
+    assert!(report.err.contains(unless), "{}", report.err);
     assert_eq!(old.differences(), 0);
 
     let again = old.import();

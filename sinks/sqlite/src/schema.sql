@@ -93,8 +93,12 @@ CREATE TABLE imports (
     path      TEXT PRIMARY KEY,
     last_sec  INTEGER NOT NULL,
     last_id   INTEGER NOT NULL,
+    -- What that row says, by which the file is known again; NULL if it could not be told.
+    last_row  TEXT,
     -- How many of its rows were read.
-    rows      INTEGER NOT NULL
+    rows      INTEGER NOT NULL,
+    -- From this second on, longer intervals may have to be made of imported ones; NULL once they are.
+    unfilled  INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- What other programs read. CROSS JOIN holds the planner to "find the series, then read its range".

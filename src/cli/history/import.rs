@@ -74,7 +74,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     Ok(Interrupt::exit_code())
 }
 
-/// Says which rows won't stay as they are.
+/// Says which rows won't stay as they are by the default retention. What a configuration has instead only the
+/// sink that is made of it knows.
 fn warn(import: &Import, now: i64) -> anyhow::Result<()> {
     let keep = Retention::default();
     for (granularity, oldest) in import.oldest().map_err(|error| explain(error, &import.from))? {
@@ -88,8 +89,8 @@ fn warn(import: &Import, now: i64) -> anyhow::Result<()> {
         let end = now.saturating_sub(kept_seconds);
         if oldest < end {
             remark(&format!(
-                "{granularity} rows before {} {becomes} by the next maintenance, unless the sink's \
-                 retention.{granularity} is longer than {}",
+                "{granularity} rows before {} {becomes} by the next maintenance, unless the \
+                 configuration says otherwise (the sink's retention.{granularity}, {} by default)",
                 time::to_seconds(end)?,
                 format_duration(kept)
             ));

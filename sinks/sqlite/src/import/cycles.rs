@@ -23,6 +23,12 @@ impl Emitter {
             Emitter::Steering => "steering",
         }
     }
+
+    /// How many cycles the original records in so many seconds: by default autorate's cycle takes 50 ms
+    /// and steering's half a second. Where it may be either, autorate's rows are the most.
+    pub(super) fn cycles_in(self, seconds: i64) -> i64 {
+        seconds * if self == Emitter::Steering { 2 } else { 20 }
+    }
 }
 
 /// What a row tells of the cycle it belongs to.

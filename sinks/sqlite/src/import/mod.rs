@@ -28,7 +28,7 @@ use names::Names;
 pub use report::ImportReport;
 use second::{Second, Settled};
 use source::{Columns, Position, Reader, Source};
-use target::Target;
+use target::{Progress, Target};
 
 /// An import of a database of the original.
 ///
@@ -38,8 +38,9 @@ use target::Target;
 /// * `source`, which the original doesn't know, is who recorded the cycle: `steering` or `autorate` where
 ///   a row of it tells, or if steering has left no row for that WAN; otherwise it is empty.
 /// * Rows with a `reason`, `wanctl_steering_transition` and configuration snapshots become events.
-/// * Of intervals (1m, 5m, 1h) the original keeps one value and no labels; min and max are that value,
-///   and the count is 1. Where it had only shorter ones, the longer ones are made of them.
+/// * Of intervals (1m, 5m, 1h) the original keeps one value and no labels; min and max are that value.
+///   The count is that of the cycles in such a time by the original's defaults: 2 a second of steering, 20
+///   of everything else. Where it had only shorter intervals, the longer ones are made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// The original's file.
@@ -148,7 +149,7 @@ impl Import {
             None => None,
         };
         let (start, before) = match done {
-            Some((position, rows)) if source.had(position)? => (position, rows),
+            Some(done) if is_same(&source, &done)? => (done.last, done.rows),
             _ => (Position::START, 0),
         };
         let expected = unless_damaged(source.count(start, self.until), 0)?;
@@ -214,8 +215,9 @@ impl<F: FnMut(&ImportReport) -> bool> Run<'_, F> {
         let read = self.report.read + rows;
         match &mut self.target {
             Some(target) => {
-                let progress = (last, self.report.before + read);
-                self.report.add(target.put(&settled, &self.names, &self.name, progress)?);
+                let last_row = unless_damaged(self.source.fingerprint(last), None)?;
+                let progress = Progress { last, last_row, rows: self.report.before + read };
+                self.report.add(target.put(&settled, &self.names, &self.name, &progress)?);
             }
             None => settled.iter().for_each(|second| second.account_as_new(&mut self.report)),
         }
@@ -242,15 +244,16 @@ impl<F: FnMut(&ImportReport) -> bool> Run<'_, F> {
         seconds.into_iter().map(|second| second.settle(names, &mut owner)).collect()
     }
 
-    /// Commits the last second too, if it is complete because all others are.
+    /// Commits the last second too, if it is complete because all others are, and makes longer intervals.
     fn finish(mut self, is_complete: bool) -> Result<ImportReport, ImportError> {
         if is_complete {
             let seconds = std::mem::take(&mut self.seconds);
             self.commit(seconds)?;
-            if let Some(target) = &mut self.target {
-                target.fill(&self.names)?;
-            }
-            self.report.complete = true;
+            let Run { target, names, name, report, progress, .. } = &mut self;
+            report.complete = match target {
+                Some(target) => target.fill(names, name, || progress(report))?,
+                None => true,
+            };
         }
         Ok(self.report)
     }
@@ -283,6 +286,13 @@ fn collect(
     if let Some(second) = seconds.last_mut() {
         second.add(position.id, row);
     }
+}
+
+/// Whether this file is the one that was imported. One whose last imported row is gone is read again, as
+/// another one at the same path is: that adds nothing twice.
+fn is_same(source: &Source, done: &Progress) -> Result<bool, ImportError> {
+    let found = unless_damaged(source.fingerprint(done.last), None)?;
+    Ok(found.is_some() && found == done.last_row)
 }
 
 /// What is only good to know is not worth giving up for: the rows before the damage come first.

@@ -58,6 +58,8 @@ pub(super) struct Source {
     page: String,
     /// Reads some of the oldest raw rows.
     first: String,
+    /// Reads what tells one row from another.
+    fingerprint: String,
     has_index: bool,
     has_granularity: bool,
 }
@@ -96,7 +98,13 @@ impl Source {
              WHERE {granularity} = 'raw' AND timestamp >= 0 AND typeof(timestamp) = 'integer'
              ORDER BY timestamp, rowid LIMIT ?1"
         );
-        Ok(Source { path, db, page, first, has_index, has_granularity: has("granularity") })
+        let fingerprint = format!(
+            "SELECT concat_ws(' ', timestamp, quote(wan_name), quote(metric_name), quote(value),
+                 quote({labels}))
+             FROM metrics WHERE rowid = ?1 AND timestamp = ?2"
+        );
+        let has_granularity = has("granularity");
+        Ok(Source { path, db, page, first, fingerprint, has_index, has_granularity })
     }
 
     /// Calls `row` with some of the oldest raw rows.
@@ -202,18 +210,11 @@ impl Source {
         self.db.query_row(exists, [wan], |row| row.get(0)).map_err(|e| self.failed(e))
     }
 
-    /// Whether this file is the one in which a row once stood at this position. The original may have
-    /// removed it since, with everything before it.
-    pub(super) fn had(&self, position: Position) -> Result<bool, ImportError> {
-        let sec = "SELECT timestamp FROM metrics WHERE rowid = ?1";
-        let sec = self.db.query_row(sec, [position.id], |row| row.get::<_, i64>(0)).optional();
-        if let Some(sec) = sec.map_err(|e| self.failed(e))? {
-            return Ok(sec == position.sec);
-        }
-        let first = "SELECT ifnull(min(rowid), 0) FROM metrics";
-        let first: i64 =
-            self.db.query_row(first, [], |row| row.get(0)).map_err(|e| self.failed(e))?;
-        Ok(first > position.id)
+    /// What the row at this position says, as a text that no other row has; `None` if it is gone.
+    pub(super) fn fingerprint(&self, position: Position) -> Result<Option<String>, ImportError> {
+        let parameters = [position.id, position.sec];
+        let found = self.db.query_row(&self.fingerprint, parameters, |row| row.get(0)).optional();
+        found.map_err(|e| self.failed(e))
     }
 
     fn number(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<u64, ImportError> {

@@ -1,7 +1,8 @@
 //! Our file, into which a second after the other is put.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -16,13 +17,31 @@ use crate::bundle::Bundles;
 use crate::database;
 use crate::fault::{class, failed};
 use crate::insert::Insert;
-use crate::maintenance;
+use crate::maintenance::{self, Missing};
 use crate::places::{Place, find_or_add};
 
 /// How long opening and each commit wait for other processes that write to the file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// From how many on no further hour's intervals are made in one transaction: a daemon that records to the
+/// file waits for its end. An hour of a bundle has 104 at most.
+const SLICE: usize = 200;
+
+/// How long the file is left alone after each of these transactions. Who waits for it looks only now and
+/// then whether it is free, and would hardly ever hit upon a moment between two.
+const PAUSE: Duration = Duration::from_millis(5);
+
 const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
+
+/// How far a file was imported.
+pub(super) struct Progress {
+    /// Where the last row stands.
+    pub(super) last: Position,
+    /// Its fingerprint.
+    pub(super) last_row: Option<String>,
+    /// How many rows were read.
+    pub(super) rows: u64,
+}
 
 /// Our file, open for writing.
 pub(super) struct Target {
@@ -64,12 +83,15 @@ impl Target {
         .map(drop)
     }
 
-    /// How far the file at a path was imported, and how many rows of it were read.
-    pub(super) fn progress(&self, source: &str) -> Result<Option<(Position, u64)>, ImportError> {
-        let progress = "SELECT last_sec, last_id, rows FROM imports WHERE path = ?1";
+    /// How far the file at a path was imported.
+    pub(super) fn progress(&self, source: &str) -> Result<Option<Progress>, ImportError> {
+        let progress = "SELECT last_sec, last_id, last_row, rows FROM imports WHERE path = ?1";
         let progress = self.db.query_row(progress, [source], |row| {
-            let position = Position { sec: row.get(0)?, id: row.get(1)? };
-            Ok((position, row.get::<_, i64>(2)?.unsigned_abs()))
+            Ok(Progress {
+                last: Position { sec: row.get(0)?, id: row.get(1)? },
+                last_row: row.get(2)?,
+                rows: row.get::<_, i64>(3)?.unsigned_abs(),
+            })
         });
         progress.optional().map_err(|error| self.failed(error))
     }
@@ -80,7 +102,7 @@ impl Target {
         seconds: &[Settled],
         names: &Names,
         source: &str,
-        (last, rows): (Position, u64),
+        progress: &Progress,
     ) -> Result<ImportReport, ImportError> {
         self.transact(names, |work| {
             for second in seconds {
@@ -89,26 +111,64 @@ impl Target {
                 work.events(second)?;
             }
             work.have_minutes_made()?;
+            let Progress { last, last_row, rows } = progress;
+            let unfilled = seconds.iter().find(|second| !second.rolled.is_empty());
+            let unfilled = unfilled.map(|second| second.sec);
             work.db.execute(
-                "INSERT INTO imports (path, last_sec, last_id, rows) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, rows = ?4",
-                params![source, last.sec, last.id, rows as i64],
+                "INSERT INTO imports (path, last_sec, last_id, last_row, rows, unfilled)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET last_sec = ?2, last_id = ?3, last_row = ?4, rows = ?5,
+                     unfilled = coalesce(min(unfilled, ?6), unfilled, ?6)",
+                params![source, last.sec, last.id, last_row, *rows as i64, unfilled],
             )?;
             Ok(())
         })
     }
 
     /// Makes the longer intervals that the original had no more or not yet: a tier without holes is what
-    /// readers count on.
-    pub(super) fn fill(&mut self, names: &Names) -> Result<(), ImportError> {
-        self.transact(names, |work| {
-            let bundles: BTreeSet<i64> = work.places.values().map(|place| place.bundle).collect();
-            let mut known = Bundles::default();
-            bundles
-                .into_iter()
-                .try_for_each(|bundle| maintenance::fill(work.db, &mut known, bundle))
-        })
-        .map(drop)
+    /// readers count on. `go_on` is asked after every transaction; says whether all are made.
+    pub(super) fn fill(
+        &mut self,
+        names: &Names,
+        source: &str,
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<bool, ImportError> {
+        let todo = self.unfilled(source).map_err(|error| self.failed(error))?;
+        let mut known = Bundles::default();
+        for (bundle, from) in todo {
+            let mut next = Some(from);
+            while let Some(from) = next {
+                // Looking for them keeps no other process from writing.
+                let found = some_missing(&self.db, &mut known, bundle, from);
+                let (missing, after) = found.map_err(|error| self.failed(error))?;
+                next = after;
+                if missing.is_empty() {
+                    continue;
+                }
+                self.transact(names, |work| {
+                    missing.iter().try_for_each(|missing| maintenance::fill(work.db, missing))
+                })?;
+                if !go_on() {
+                    return Ok(false);
+                }
+                thread::park_timeout(PAUSE);
+            }
+        }
+        // The next import looks again at what is not over yet.
+        let filled = "UPDATE imports
+             SET unfilled = (SELECT min(rolled_to) - 3600 FROM bundles WHERE rolled_to > 0)
+             WHERE path = ?1";
+        self.transact(names, |work| work.db.execute(filled, [source]).map(drop))?;
+        Ok(true)
+    }
+
+    /// Every bundle, and the second from which on longer intervals may be missing; nothing if none are.
+    fn unfilled(&self, source: &str) -> rusqlite::Result<Vec<(i64, i64)>> {
+        let mut read = self.db.prepare(
+            "SELECT b.id, i.unfilled FROM imports AS i CROSS JOIN bundles AS b
+             WHERE i.path = ?1 AND i.unfilled IS NOT NULL ORDER BY b.id",
+        )?;
+        read.query_map([source], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     /// Works in one transaction, and says what that has added.
@@ -184,19 +244,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Of an interval the original keeps the value only; what is least and greatest isn't known, nor of
-    /// how many samples.
+    /// Of an interval the original keeps the value only; what is least and greatest isn't known. It counts
+    /// as many samples as it is long, or it would weigh nothing beside an interval of ours.
     fn rolled(&mut self, second: &Settled) -> rusqlite::Result<()> {
         self.place(second.rolled.iter().map(|(_, key, _)| *key))?;
         let mut add = self.db.prepare_cached(
             "INSERT INTO rollups (seconds, series_id, start, value, min, max, count, states)
-             SELECT ?1, id, ?4, ?5, ?5, ?5, 1, ?6 FROM series WHERE bundle_id = ?2 AND position = ?3
+             SELECT ?1, id, ?4, ?5, ?5, ?5, ?6, ?7 FROM series WHERE bundle_id = ?2 AND position = ?3
              ON CONFLICT DO NOTHING",
         )?;
         for (seconds, key, value) in &second.rolled {
             let Some(&Place { bundle, position, .. }) = self.places.get(key) else { continue };
-            let states = self.names.get(key.0).is_state().then(|| format!("{{\"{value}\":1}}"));
-            let row = params![seconds, bundle, position as i64, second.sec, value, states];
+            let count = key.1.cycles_in(*seconds);
+            let is_state = self.names.get(key.0).is_state();
+            let states = is_state.then(|| format!("{{\"{value}\":{count}}}"));
+            let row = params![seconds, bundle, position as i64, second.sec, value, count, states];
             match add.execute(row)? {
                 0 => self.report.already += 1,
                 _ => *self.report.tier(*seconds) += 1,
@@ -240,6 +302,24 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Missing intervals of a bundle from a second on, enough for a transaction if there are so many; and where
+/// to go on.
+fn some_missing(
+    db: &Connection,
+    known: &mut Bundles,
+    bundle: i64,
+    from: i64,
+) -> rusqlite::Result<(Vec<Missing>, Option<i64>)> {
+    let (mut all, mut next) = (Vec::new(), Some(from));
+    while let Some(from) = next.filter(|_| all.len() < SLICE) {
+        next = maintenance::missing(db, known, bundle, from)?.map(|(missing, end)| {
+            all.extend(missing);
+            end
+        });
+    }
+    Ok((all, next))
 }
 
 /// Begins a transaction that can write. A daemon that writes to the same file gives way in a moment.

@@ -24,7 +24,7 @@ use crate::fault::{class, failed};
 use expire::Ages;
 use horizon::Horizon;
 pub(crate) use lock::Lock;
-pub(crate) use rollup::fill;
+pub(crate) use rollup::{Missing, fill, missing};
 
 /// How long a slice takes before it leaves the rest to the next one. One step more may begin just before.
 const SLICE: Duration = Duration::from_millis(20);

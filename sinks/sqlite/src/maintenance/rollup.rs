@@ -250,28 +250,63 @@ fn longer_of(db: &Connection, member: &Member, start: i64, span: i64) -> rusqlit
     put(db, member, start, span, &interval)
 }
 
-/// Makes the longer intervals of a bundle that are missing though there are shorter ones in their time and
-/// they are over: shorter ones that came from elsewhere, ready made.
-pub(crate) fn fill(db: &Connection, bundles: &mut Bundles, bundle: i64) -> rusqlite::Result<()> {
+/// Finds the longer intervals of a bundle that are missing though there are shorter ones in their time and
+/// they are over, in the first hour that has shorter ones at or after `from`: and the hour's end. `None` if
+/// there is no such hour. The shorter ones came from elsewhere, ready made.
+pub(crate) fn missing(
+    db: &Connection,
+    bundles: &mut Bundles,
+    bundle: i64,
+    from: i64,
+) -> rusqlite::Result<Option<(Vec<Missing>, i64)>> {
     let rolled_to = "SELECT rolled_to FROM bundles WHERE id = ?1";
     let rolled_to: i64 = db.prepare_cached(rolled_to)?.query_row([bundle], |row| row.get(0))?;
     // Nothing is made yet of rows that maintenance has not seen, and nothing is open.
-    let end = if rolled_to == 0 { i64::MAX } else { rolled_to };
-    let mut missing = db.prepare_cached(
-        "SELECT DISTINCT start - start % ?2 AS longer FROM rollups AS shorter
-         WHERE seconds IN (60, ?2 / 12) AND series_id = ?1 AND start - start % ?2 + ?2 <= ?3
-         AND NOT EXISTS (SELECT 1 FROM rollups AS there WHERE there.seconds = ?2
-             AND there.series_id = ?1 AND there.start = shorter.start - shorter.start % ?2)",
+    let over = if rolled_to == 0 { i64::MAX } else { rolled_to };
+    let bundle = bundles.get(db, bundle)?;
+    // One seek each: of several lengths or series at once, the least start is found by reading them all.
+    let mut next = db.prepare_cached(
+        "SELECT min(start) FROM rollups WHERE seconds = ?1 AND series_id = ?2 AND start >= ?3",
     )?;
-    for member in &bundles.get(db, bundle)?.members {
+    let mut first: Option<i64> = None;
+    for member in &bundle.members {
+        for seconds in [MINUTE, 300] {
+            let start: Option<i64> =
+                next.query_row([seconds, member.id, from], |row| row.get(0))?;
+            first = first.into_iter().chain(start).min();
+        }
+    }
+    let Some(hour) = first.map(|first| floor(first, 3600)) else { return Ok(None) };
+    let end = hour + 3600;
+    let mut find = db.prepare_cached(
+        "SELECT start - start % ?1 AS longer FROM rollups
+         WHERE seconds IN (60, ?1 / 12) AND series_id = ?2 AND start >= ?3 AND start < ?4
+             AND longer + ?1 <= ?5
+         EXCEPT SELECT start FROM rollups
+         WHERE seconds = ?1 AND series_id = ?2 AND start >= ?3 AND start < ?4",
+    )?;
+    let mut found = Vec::new();
+    for member in bundle.members.iter().filter(|member| member.summing != Summing::None) {
         for span in LONGER {
-            let starts = missing.query_map(params![member.id, span, end], |row| row.get(0))?;
-            for start in starts.collect::<Result<Vec<i64>, _>>()? {
-                longer_of(db, member, start, span)?;
+            let starts = find.query_map([span, member.id, hour, end, over], |row| row.get(0))?;
+            for start in starts {
+                found.push(Missing { member: *member, start: start?, span });
             }
         }
     }
-    Ok(())
+    Ok(Some((found, end)))
+}
+
+/// Makes an interval that is [`missing`].
+pub(crate) fn fill(db: &Connection, missing: &Missing) -> rusqlite::Result<()> {
+    longer_of(db, &missing.member, missing.start, missing.span)
+}
+
+/// A longer interval that could be there.
+pub(crate) struct Missing {
+    member: Member,
+    start: i64,
+    span: i64,
 }
 
 /// Puts an interval in the place of what was known of it before.

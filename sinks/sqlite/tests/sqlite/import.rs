@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use wanctl_sink::{Batch, OpenContext, SinkConfig, Written};
 use wanctl_sink_sqlite::{
-    Granularity, History, Import, ImportError, Order, Query, SqliteConfig, Tiers,
+    Granularity, History, Import, ImportError, Order, Query, SqliteConfig, Statistics, Tiers,
 };
 
 use super::original::{CONFIGURATION, LATER, Old, Row, assert_adds_up, realistic};
@@ -127,12 +128,47 @@ fn of_two_rows_for_one_interval_the_first_is_kept() {
     let values: Vec<f64> =
         history.query(&query).unwrap().iter().map(|record| record.value).collect();
     assert_eq!(values.iter().sum::<f64>(), 4.0, "{values:?}");
+}
+
+#[test]
+fn an_interval_counts_the_cycles_of_its_length() {
+    let hour = START - START % 3600;
+    let interval = |metric, value, granularity| (hour, "wan1", metric, value, None, granularity);
+    let old = Old::with(&[
+        interval("wanctl_rtt_ms", 1.0, "1m"),
+        interval("wanctl_state", 3.0, "5m"),
+        interval("wanctl_steering_enabled", 1.0, "1h"),
+    ]);
+    old.run();
     let new = Connection::open(old.path("new.db")).unwrap();
-    let kept =
-        "SELECT group_concat(min || ' ' || max || ' ' || count || ' ' || ifnull(states, '-'), ';')
-         FROM rollups WHERE seconds = 60";
-    let kept: String = new.query_row(kept, [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, r#"1.0 1.0 1 -;3.0 3.0 1 {"3":1}"#);
+    let kept = |seconds: i64| -> String {
+        let kept = "SELECT group_concat(min || ' ' || max || ' ' || count || ' ' || ifnull(states, '-'), ';')
+             FROM rollups WHERE seconds = ?1";
+        new.query_row(kept, [seconds], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(kept(60), "1.0 1.0 1200 -");
+    assert_eq!(kept(300), r#"1.0 1.0 1200 -;3.0 3.0 6000 {"3":6000}"#);
+    assert_eq!(kept(3600), r#"1.0 1.0 1200 -;3.0 3.0 6000 {"3":6000};1.0 1.0 7200 {"1":7200}"#);
+}
+
+#[test]
+fn a_mean_over_imported_and_own_intervals_weighs_them_by_their_length() {
+    let day = START - START % 86_400;
+    let old = Old::new();
+    for start in (day - 3 * 3600..day).step_by(3600) {
+        old.add((start, "wan1", "wanctl_rtt_ms", 24.0, None, "1h"));
+    }
+    old.run();
+    let new = Connection::open(old.path("new.db")).unwrap();
+    // An hour that was recorded here, at 20 cycles a second.
+    let own = "INSERT INTO rollups SELECT 300, id, ?1, 20.0, 20.0, 20.0, 6000, NULL FROM series";
+    for start in (day..day + 3600).step_by(300) {
+        new.execute(own, [start]).unwrap();
+    }
+    let query = Query { from: day - 86_400, to: day + 3599, ..Query::default() };
+    let summary = History::open(old.path("new.db")).unwrap().summary(&query).unwrap().remove(0);
+    let Statistics::Numbers(summary) = summary.statistics else { panic!("{summary:?}") };
+    assert_eq!(summary.avg, 23.0);
 }
 
 #[test]
@@ -172,7 +208,7 @@ fn tiers_that_the_original_kept_one_after_the_other_leave_no_hole() {
     let mean = (0..12).map(|five| f64::from(five) * 300.0).sum::<f64>() / 12.0;
     assert_eq!(made.value, mean);
     let rolled = made.rolled.unwrap();
-    assert_eq!((rolled.min, rolled.max, rolled.count), (0.0, 3300.0, 12));
+    assert_eq!((rolled.min, rolled.max, rolled.count), (0.0, 3300.0, 72_000));
 }
 
 #[test]
@@ -247,13 +283,48 @@ fn another_file_of_the_same_name_is_read_from_its_start() {
 }
 
 #[test]
-fn a_file_that_lost_its_old_rows_is_still_the_same() {
-    let old = realistic(6_000);
-    let first = old.run();
+fn another_file_with_higher_ids_is_read_from_its_start() {
+    let old = Old::new();
+    let fill = |wan: &str, first_id: i64| {
+        let fill = "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+             INSERT INTO metrics (id, timestamp, wan_name, metric_name, value)
+             SELECT ?1 + n, ?2 + n, ?3, 'wanctl_rtt_ms', n FROM n";
+        old.db.execute(fill, params![first_id, START - 997, wan]).unwrap();
+    };
+    fill("cable", 1);
+    old.run();
     old.db.execute_batch("DELETE FROM metrics").unwrap();
+    fill("dsl", 5_000_000);
+    let other = old.run();
+    assert_eq!((other.before, other.read, other.raw), (0, 1000, 1000));
+    assert_eq!(old.missing(), 0);
+}
+
+#[test]
+fn a_file_with_another_row_at_the_same_place_is_read_from_its_start() {
+    for change in ["wan_name = 'dsl'", "metric_name = 'm'", "value = 7", "labels = '{\"a\": 1}'"] {
+        let old = Old::with(&[
+            (START, "cable", "wanctl_rtt_ms", 1.0, None, "raw"),
+            (START + 1, "cable", "wanctl_rtt_ms", 2.0, None, "raw"),
+        ]);
+        old.run();
+        old.db.execute(&format!("UPDATE metrics SET {change} WHERE id = 2"), []).unwrap();
+        let other = old.run();
+        assert_eq!((other.before, other.read), (0, 2), "{change}");
+    }
+}
+
+#[test]
+fn a_file_that_lost_its_last_imported_row_is_read_again_and_adds_nothing_twice() {
+    let old = realistic(6_000);
+    old.run();
+    let last = "DELETE FROM metrics WHERE timestamp = (SELECT max(timestamp) FROM metrics)";
+    let removed = old.db.execute(last, []).unwrap();
+    assert!(removed > 0);
     old.add((START + 100_000, "att", "wanctl_rtt_ms", 1.0, None, "raw"));
     let next = old.run();
-    assert_eq!((next.before, next.read, next.raw), (first.read, 1, 1));
+    assert_eq!((next.before, next.raw), (0, 1));
+    assert_eq!(next.already, next.read - 1);
 }
 
 #[test]
@@ -273,11 +344,57 @@ fn a_stopped_import_goes_on_where_it_was() {
         }
         assert!(runs < 10);
     }
-    assert_eq!(runs, 4);
+    // Four pages; and of two bundles' intervals, longer ones.
+    assert_eq!(runs, 6);
     let last = old.run();
     assert_eq!((last.before, last.expected), (before, 0));
     assert!(raw >= 60_000);
     assert_eq!(old.differences(), 0);
+}
+
+/// Two days of minutes, of which 576 intervals of five and 48 hours are to be made.
+fn minutes() -> Old {
+    let day = START - START % 86_400;
+    let minute = |start| (start, "wan1", "wanctl_rtt_ms", start as f64, None, "1m");
+    let rows: Vec<Row<'_>> = (day..day + 2 * 86_400).step_by(60).map(minute).collect();
+    Old::with(&rows)
+}
+
+fn longer_intervals(new: &Connection) -> i64 {
+    let count = "SELECT count(*) FROM rollups WHERE seconds > 60";
+    new.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn longer_intervals_are_made_a_few_at_a_time_and_others_may_write_between() {
+    let old = minutes();
+    let (mut found, mut other) = (Vec::new(), None);
+    let import = |_: &_| {
+        let other = other.get_or_insert_with(|| {
+            let other = Connection::open(old.path("new.db")).unwrap();
+            other.busy_timeout(Duration::ZERO).unwrap();
+            other
+        });
+        other.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+        found.push(longer_intervals(other));
+        true
+    };
+    assert!(old.import().run(import).unwrap().complete);
+    // The minutes of all series of one bundle's hour are not split.
+    assert!(found.is_sorted_by(|one, next| (one + 1..=one + 304).contains(next)), "{found:?}");
+    assert_eq!((found.first(), found.last()), (Some(&0), Some(&624)));
+}
+
+#[test]
+fn longer_intervals_that_were_not_made_when_it_was_stopped_are_made_the_next_time() {
+    let old = minutes();
+    let stopped = old.import().run(|_| false).unwrap();
+    assert_eq!((stopped.read, stopped.complete), (2880, false));
+    let new = Connection::open(old.path("new.db")).unwrap();
+    assert!((1..624).contains(&longer_intervals(&new)));
+    let rest = old.run();
+    assert_eq!((rest.before, rest.read), (2880, 0));
+    assert_eq!(longer_intervals(&new), 624);
 }
 
 #[test]
