@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use wanctl_sink::Rollup;
 
-use super::error::Read;
+use super::damage::Damage;
 use super::filter::Filter;
 use super::gather::{Gathered, Numbers, RolledState, States};
 use super::merge::Merge;
-use super::raw::{Pages, Wanted, decode};
+use super::raw::{Pages, Sealed, Wanted, decode};
 use super::series::{self, Series, unsigned, value};
 use super::streams::{EventRows, RawRows, RolledRows, Stream, count_rolled};
 use super::tiers::{self, Extent};
@@ -26,11 +26,12 @@ pub(super) struct Plan {
     /// The tier that is asked for.
     pub(super) wanted: Granularity,
     query: Query,
+    damage: Damage,
 }
 
 impl Plan {
     /// One short transaction.
-    pub(super) fn new(db: &Connection, query: &Query) -> Read<Self> {
+    pub(super) fn new(db: &Connection, query: &Query, damage: &Damage) -> rusqlite::Result<Self> {
         let transaction = db.unchecked_transaction()?;
         let series = match query.rows {
             Rows::Events => Vec::new(),
@@ -44,7 +45,7 @@ impl Plan {
         let wanted = tiers::wanted(query, &extents);
         let segments =
             extents.iter().map(|extent| tiers::plan(query.tiers, wanted, extent)).collect();
-        Ok(Plan { series, segments, wanted, query: query.clone() })
+        Ok(Plan { series, segments, wanted, query: query.clone(), damage: damage.clone() })
     }
 
     fn range(&self) -> (i64, i64) {
@@ -75,7 +76,9 @@ impl Plan {
                 positions.push(at);
             }
         }
-        let pages = |(bundle, (wanted, positions))| (Pages::new(bundle, wanted, order), positions);
+        let pages = |(bundle, (wanted, positions))| {
+            (Pages::new(bundle, wanted, order, &self.damage), positions)
+        };
         bundles.into_iter().map(pages).collect()
     }
 
@@ -103,7 +106,7 @@ impl Plan {
     }
 
     /// How many rows there are.
-    pub(super) fn count(&self, db: &Connection) -> Read<u64> {
+    pub(super) fn count(&self, db: &Connection) -> rusqlite::Result<u64> {
         let mut count = 0;
         for (pages, _) in self.bundles(Order::OldestFirst) {
             count += pages.count(db)?;
@@ -118,7 +121,7 @@ impl Plan {
     }
 
     /// The statistics of each series that has rows.
-    pub(super) fn summary(&self, db: &Connection) -> Read<Vec<SeriesSummary>> {
+    pub(super) fn summary(&self, db: &Connection) -> rusqlite::Result<Vec<SeriesSummary>> {
         let empty = |series: &Series| match series.rollup {
             Rollup::Mode => Gathered::States(States::default()),
             _ => Gathered::Numbers(Numbers::default()),
@@ -207,7 +210,11 @@ pub(super) enum End {
 }
 
 /// When the oldest or newest row was recorded.
-pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
+pub(super) fn end(
+    db: &Connection,
+    end: End,
+    damage: &Damage,
+) -> rusqlite::Result<Option<(i64, u32)>> {
     let transaction = db.unchecked_transaction()?;
     let direction = match end {
         End::Oldest => "",
@@ -230,20 +237,25 @@ pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
         let mut raw = at(db, &hot, &[bundle])?;
         let sealed = format!(
             "SELECT id, first_sec, last_sec FROM chunks WHERE bundle_id = ?1
-             ORDER BY first_sec {direction} LIMIT 1"
+             ORDER BY first_sec {direction}"
         );
-        let chunk = db.prepare_cached(&sealed)?.query_row([bundle], |row| {
-            Ok((row.get::<_, i64>(0)?, instant(row.get(1)?, 0), end_of(row.get(2)?)))
-        });
-        let chunk = rusqlite::OptionalExtension::optional(chunk)?;
-        if let Some((id, first, last)) = chunk {
+        let mut sealed = db.prepare_cached(&sealed)?;
+        let mut chunks = sealed.query([bundle])?;
+        while let Some(row) = chunks.next()? {
+            let chunk = Sealed::of(row)?;
             // Only a chunk that may be further than all else is worth decoding.
-            let edge = if end == End::Oldest { first } else { last };
-            if further(further(found, raw), Some(edge)) == Some(edge) {
-                let instants = decode(db, id, &[])?.micros;
-                let outer = if end == End::Oldest { instants.first() } else { instants.last() };
-                raw = further(raw, outer.copied());
+            let edge = if end == End::Oldest { chunk.from } else { chunk.to };
+            if further(further(found, raw), Some(edge)) != Some(edge) {
+                break;
             }
+            let Ok(decoded) = decode(db, chunk.id, &[])? else {
+                damage.add(chunk);
+                continue;
+            };
+            let instants = decoded.micros;
+            let outer = if end == End::Oldest { instants.first() } else { instants.last() };
+            raw = further(raw, outer.copied());
+            break;
         }
         // Where raw rows are, the newest of them is newer than any interval, and an older interval is one
         // that they are not in.

@@ -6,8 +6,6 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 
 use super::Granularity;
-use super::error::Read;
-
 use super::series::{self, unsigned};
 use crate::database::with_suffix;
 use crate::places::WIDTH;
@@ -81,7 +79,7 @@ pub struct Rate {
 }
 
 /// Of a file of this sink.
-pub(super) fn ours(db: &Connection, path: &Path) -> Read<Stats> {
+pub(super) fn ours(db: &Connection, path: &Path) -> rusqlite::Result<Stats> {
     let transaction = db.unchecked_transaction()?;
     let bytes = table_bytes(db)?;
     let bytes = |table: &str| bytes.get(table).copied().unwrap_or(0);
@@ -112,11 +110,11 @@ pub(super) fn ours(db: &Connection, path: &Path) -> Read<Stats> {
     tiers.push(tier(db, Tier::Events, events, bytes("events"))?);
     let rates = rates(db)?;
     transaction.finish()?;
-    Ok(sizes(db, path, tiers, rates)?)
+    sizes(db, path, tiers, rates)
 }
 
 /// Of a file of the original.
-pub(super) fn original(db: &Connection, path: &Path) -> Read<Stats> {
+pub(super) fn original(db: &Connection, path: &Path) -> rusqlite::Result<Stats> {
     let transaction = db.unchecked_transaction()?;
     let mut tiers = Vec::new();
     for granularity in Granularity::ALL {
@@ -143,7 +141,7 @@ pub(super) fn original(db: &Connection, path: &Path) -> Read<Stats> {
         rates = rows.collect::<rusqlite::Result<_>>()?;
     }
     transaction.finish()?;
-    Ok(sizes(db, path, tiers, rates)?)
+    sizes(db, path, tiers, rates)
 }
 
 /// A tier by a query for rows, samples, chunks, the first second and the last one.
@@ -179,7 +177,7 @@ fn table_bytes(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     sum.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?.collect()
 }
 
-fn rates(db: &Connection) -> Read<Vec<Rate>> {
+fn rates(db: &Connection) -> rusqlite::Result<Vec<Rate>> {
     let mut rates: BTreeMap<(String, String), u64> = BTreeMap::new();
     let all = series::matching(db, &super::Query::default())?;
     let ends = series::extents(db, &all)?.into_iter().filter_map(|extent| extent.raw);

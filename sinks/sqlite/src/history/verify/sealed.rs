@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Check, VerifyStep, wanted};
-use crate::history::error::{Read, ReadError};
+use crate::history::damage::Damage;
 use crate::history::raw::{Pages, Sealed, decode};
 use crate::history::series;
 use crate::history::time::{end_of, instant, split};
@@ -11,7 +11,7 @@ use crate::history::{Order, Problem};
 use crate::places::WIDTH;
 
 impl Check<'_> {
-    pub(super) fn chunks(&mut self) -> Read<()> {
+    pub(super) fn chunks(&mut self) -> rusqlite::Result<()> {
         // A damaged one has the negative of its bundle.
         let sql = "SELECT id FROM chunks ORDER BY bundle_id, first_sec";
         let mut ids = self.db.prepare(sql)?;
@@ -40,7 +40,7 @@ impl Check<'_> {
     }
 
     /// Looks into a chunk, unless it was replaced meanwhile. Returns its bundle and its seconds.
-    fn chunk(&mut self, id: i64) -> Read<Option<(i64, i64, i64)>> {
+    fn chunk(&mut self, id: i64) -> rusqlite::Result<Option<(i64, i64, i64)>> {
         let mut select = self.db.prepare_cached(
             "SELECT bundle_id, first_sec, last_sec, frames, samples FROM chunks WHERE id = ?1",
         )?;
@@ -50,13 +50,13 @@ impl Check<'_> {
         let stored: [i64; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
         let [first, last, _, _] = stored;
         let positions: [usize; WIDTH] = std::array::from_fn(|position| position);
-        let chunk = match decode(self.db, id, &positions) {
-            Err(ReadError::Chunk(chunk, error)) => {
+        let chunk = match decode(self.db, id, &positions)? {
+            Err(error) => {
                 let reason = error.to_string();
-                self.problems.push(Problem::ChunkDamaged { chunk, reason });
+                self.problems.push(Problem::ChunkDamaged { chunk: id, reason });
                 return Ok(Some((bundle, first, last)));
             }
-            decoded => decoded?,
+            Ok(decoded) => decoded,
         };
         let samples: usize = chunk.columns.iter().flatten().map(|column| column.values.len()).sum();
         let sec = |instant: Option<&i64>| instant.map_or(0, |instant| split(*instant).0);
@@ -80,14 +80,17 @@ impl Check<'_> {
     }
 
     /// Looks for rows that are in a chunk and, with other values, in `frames`.
-    fn two_values(&mut self, bundle: i64, chunk: Sealed) -> Read<()> {
+    fn two_values(&mut self, bundle: i64, chunk: Sealed) -> rusqlite::Result<()> {
         let all = series::of_bundle(self.db, bundle)?;
-        let hot = Pages::new(bundle, wanted(&all, chunk.from, chunk.to), Order::OldestFirst)
-            .late(self.db, chunk)?;
+        // It was decoded a moment ago.
+        let none = Damage::default();
+        let wanted = wanted(&all, chunk.from, chunk.to);
+        let hot =
+            Pages::new(bundle, wanted.clone(), Order::OldestFirst, &none).late(self.db, chunk)?;
         if hot.instants.is_empty() {
             return Ok(());
         }
-        let sealed = chunk.read(self.db, &wanted(&all, chunk.from, chunk.to))?;
+        let sealed = chunk.read(self.db, &wanted, &none)?;
         for (column, series) in all.iter().enumerate() {
             let mut sealed = sealed.samples(column, chunk.from, chunk.to).peekable();
             for (at, hot) in hot.samples(column, chunk.from, chunk.to) {
