@@ -90,7 +90,7 @@ fn warn(import: &Import, now: i64) -> anyhow::Result<()> {
             remark(&format!(
                 "{granularity} rows before {} {becomes} by the next maintenance, unless the sink's \
                  retention.{granularity} is longer than {}",
-                time::to_seconds(end)?,
+                time::to_seconds(end),
                 format_duration(kept)
             ));
         }

@@ -5,6 +5,7 @@
 //! takes no more memory than a minute.
 
 mod compact;
+mod damage;
 mod events;
 mod export;
 mod file;
@@ -150,6 +151,7 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let out = &mut BufWriter::with_capacity(1 << 16, out);
     let found = write(&history, &query, &arguments.output, &names, out)?;
     out.flush()?;
+    damage::remark_on(&history);
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
         if query.from > query.to {
@@ -229,7 +231,7 @@ fn remark(text: &str) {
 /// Says up to when there are rows.
 fn last_seen(history: &History) -> anyhow::Result<String> {
     Ok(match history.newest().map_err(refused)? {
-        Some((second, _)) => format!("the newest row is of {}", time::to_seconds(second)?),
+        Some((second, _)) => format!("the newest row is of {}", time::to_seconds(second)),
         None => "the history has no rows".to_owned(),
     })
 }

@@ -55,7 +55,7 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
     let newest = stats.tiers.iter().filter_map(|tier| tier.last).max();
     if let Some(newest) = newest {
         let age = lasting(now.saturating_sub(newest).max(0) as f64);
-        writeln!(out, "newest row: {}, {age} ago", time::to_seconds(newest)?)?;
+        writeln!(out, "newest row: {}, {age} ago", time::to_seconds(newest))?;
     }
     writeln!(out)?;
     writeln!(
@@ -64,7 +64,7 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
         "Tier", "Rows", "Samples", "Size", "Bytes/sample", "First"
     )?;
     for tier in &stats.tiers {
-        let second = |at: Option<i64>| at.map_or(Ok("-".to_owned()), time::to_seconds);
+        let second = |at: Option<i64>| at.map_or("-".to_owned(), time::to_seconds);
         let cost = tier.bytes_per_sample().map_or("-".to_owned(), |cost| format!("{cost:.2}"));
         writeln!(
             out,
@@ -73,8 +73,8 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
             tier.rows,
             tier.samples,
             bytes(tier.bytes),
-            second(tier.first)?,
-            second(tier.last)?
+            second(tier.first),
+            second(tier.last)
         )?;
     }
     if !stats.rates.is_empty() {
