@@ -79,7 +79,9 @@ fn problems_are_listed_and_are_a_failure() {
          VALUES (1, 1000, 1009, 10, 10, x'0102')",
     );
     let found = history(&place, "verify").failure();
-    assert!(found.out.starts_with("chunk 1 can't be read: "), "{}", found.out);
+    let first = found.out.lines().next().unwrap();
+    assert!(first.starts_with("chunk 1 of wanctl_"), "{first}");
+    assert!(first.contains(" loop autorate, 1000 to 1009: can't be read: "), "{first}");
     let found = history(&place, "verify --json").failure().json();
     assert!(found["problems"][0].as_str().unwrap().starts_with("chunk 1 "), "{found}");
 }
@@ -116,4 +118,72 @@ fn a_file_that_a_daemon_maintains_is_left_to_it() {
     assert_eq!(refused.out, "");
     daemon.signal("TERM");
     daemon.finish().success();
+}
+
+/// A history with an hour of old rows, of which the second chunk is damaged.
+fn damaged() -> Place {
+    let place = recorded();
+    sql(
+        &place,
+        "WITH RECURSIVE seconds(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM seconds WHERE n < 199)
+         INSERT INTO frames SELECT 1, 1769299200 + n, 0, n, n, n, n, n, 0, 0, 0 FROM seconds;
+         INSERT INTO chunks (bundle_id, first_sec, last_sec, frames, samples, data)
+         VALUES (1, 1769299300, 1769299309, 10, 80, x'0102')",
+    );
+    place
+}
+
+#[test]
+fn rows_that_are_damaged_are_left_out_with_a_remark() {
+    let place = damaged();
+    let span = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:03:20Z --metrics rtt";
+    let remark = "wanctl: sealed rows from 2026-01-25 00:01:40 to 2026-01-25 00:01:49 are damaged \
+                  and left out; `wanctl history verify` tells more\n";
+    for kind in ["--csv", "--json", "--summary", "--plot", "--plot x.svg"] {
+        let shown = history_of(&place, &format!("{span} {kind}")).success();
+        assert_eq!(shown.err, remark, "{kind}");
+    }
+    let rows = history_of(&place, &format!("{span} --json")).success().json();
+    assert_eq!(rows.as_array().unwrap().len(), 200, "those of the same time that are not sealed");
+    let before = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:01:00Z --csv";
+    assert_eq!(history_of(&place, before).success().err, "");
+}
+
+#[test]
+fn an_export_without_damaged_rows_has_all_others_and_is_a_failure() {
+    let place = damaged();
+    let span = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:03:20Z --metrics rtt";
+    let out = history(&place, &format!("export {span}")).failure();
+    assert_eq!(out.out.lines().count(), 201);
+    assert!(out.err.contains(" are damaged and left out; "), "{}", out.err);
+    let file = history(&place, &format!("export {span} --output day.csv")).failure();
+    assert!(file.err.contains("200 rows in day.csv"), "{}", file.err);
+    let text = std::fs::read_to_string(place.work().join("day.csv")).unwrap();
+    assert_eq!(text, out.out);
+}
+
+#[test]
+fn a_time_without_a_date_is_shown_in_seconds() {
+    let place = recorded();
+    sql(
+        &place,
+        "DELETE FROM frames; DELETE FROM events;
+         INSERT INTO frames (bundle_id, sec, us, v0) VALUES (1, 400000000000, 0, 100);
+         INSERT INTO events (sec, us, wan_name, metric_name, source, value, labels)
+         VALUES (-400000000000, 0, 'loop', 'wanctl_state', 'autorate', 1, '{}')",
+    );
+    for options in ["", "--csv", "--events", "--plot", "--summary", "--verbose"] {
+        let shown = history_of(&place, options).success();
+        let hint = "the newest row is of @400000000000\n";
+        assert!(shown.out.contains(hint) || shown.err.contains(hint), "{options}: {}", shown.out);
+    }
+    let stats = history(&place, "stats").success().out;
+    assert!(stats.contains("  @-400000000000 ") && stats.contains("  @400000000000\n"), "{stats}");
+    assert!(history(&place, "export").success().out.contains("\r\n@-400000000000,"));
+}
+
+fn history_of(place: &Place, options: &str) -> Finished {
+    let mut command = place.command(&format!("history --db history.db {options}"), Path::new(""));
+    command.env("TZ", "UTC");
+    place.start(command).finish()
 }

@@ -52,7 +52,7 @@ use tiers::Segment;
 use verify::Check;
 
 pub use error::HistoryError;
-pub use problem::Problem;
+pub use problem::{ChunkPlace, Problem};
 pub use query::{Granularity, Order, Query, Rows, Tiers, UnknownGranularity};
 pub use record::{Record, Rolled, SeriesInfo, SeriesName};
 pub use stats::{Rate, Stats, Tier, TierStats};
