@@ -133,7 +133,8 @@ impl History {
     ///
     /// Of intervals, the least and greatest values are those kept with them and the mean is weighted by
     /// their samples; percentiles are of the intervals' values, as in the original. Where tiers are
-    /// mixed, each interval counts as often as it has samples. A state lasts until the next value of its
+    /// mixed, each interval counts as often as it has samples, but no more than is usual for its length. A
+    /// state lasts until the next value of its
     /// series; of a gap, the time beyond ten seconds (or five of the usual intervals, if that is more) is
     /// left out.
     ///
