@@ -53,6 +53,40 @@ fn stats_tell_what_each_tier_holds_and_costs() {
 }
 
 #[test]
+fn stats_say_how_old_the_maintenance_is() {
+    let place = recorded();
+    sql(
+        &place,
+        "DELETE FROM upkeep;
+         INSERT INTO upkeep VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) - 7265)",
+    );
+    let text = history(&place, "stats").success().out;
+    assert!(text.contains("\nmaintained up to: ") && text.contains(", 2h 1m ago\n"), "{text}");
+    let stats = history(&place, "stats --json").success().json();
+    let age = stats["maintained_age_seconds"].as_i64().unwrap();
+    assert!((7265..7325).contains(&age) && stats["maintained_to"].is_i64(), "{stats}");
+}
+
+#[test]
+fn rows_from_the_future_are_counted_and_hide_no_others() {
+    let place = recorded();
+    let newest = history(&place, "stats --json").success().json()["newest"].clone();
+    sql(
+        &place,
+        "INSERT INTO frames (bundle_id, sec, us, v0, v1)
+         VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) + 200000, 0, 100, 100)",
+    );
+    let stats = history(&place, "stats --json").success().json();
+    assert_eq!((&stats["newest"], &stats["future_rows"]), (&newest, &Value::from(2)));
+    let text = history(&place, "stats").success().out;
+    assert!(text.contains("\nmore than a day in the future: 2 rows\n"), "{text}");
+    let hint = history_of(&place, "--from 2020-01-01 --to 2020-01-02").success().out;
+    let at = newest.as_i64().unwrap();
+    let shown = jiff::Timestamp::from_second(at).unwrap().strftime("%F %T").to_string();
+    assert!(hint.ends_with(&format!("the newest row is of {shown}\n")), "{hint}");
+}
+
+#[test]
 fn stats_of_a_file_of_the_original_are_told_too() {
     let original = Original::new();
     let text = original.place.run("history stats --db {}", &original.file).success().out;
@@ -174,7 +208,7 @@ fn a_time_without_a_date_is_shown_in_seconds() {
     );
     for options in ["", "--csv", "--events", "--plot", "--summary", "--verbose"] {
         let shown = history_of(&place, options).success();
-        let hint = "the newest row is of @400000000000\n";
+        let hint = "the newest row is of @-400000000000\n";
         assert!(shown.out.contains(hint) || shown.err.contains(hint), "{options}: {}", shown.out);
     }
     let stats = history(&place, "stats").success().out;

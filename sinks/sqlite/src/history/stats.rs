@@ -26,6 +26,9 @@ pub struct Stats {
     pub tiers: Vec<TierStats>,
     /// How much is recorded, by WAN and source.
     pub rates: Vec<Rate>,
+    /// The Unix second of the rows up to which maintenance has come; `None` in a file that was never
+    /// maintained, and in one of the original.
+    pub maintained_to: Option<i64>,
 }
 
 /// A part of a history file.
@@ -109,8 +112,10 @@ pub(super) fn ours(db: &Connection, path: &Path) -> rusqlite::Result<Stats> {
     let events = "SELECT count(*), count(*), 0, min(sec), max(sec) FROM events";
     tiers.push(tier(db, Tier::Events, events, bytes("events"))?);
     let rates = rates(db)?;
+    let maintained_to = series::value(db, "SELECT now FROM upkeep", [])?;
     transaction.finish()?;
-    sizes(db, path, tiers, rates)
+    let stats = sizes(db, path, tiers, rates)?;
+    Ok(Stats { maintained_to, ..stats })
 }
 
 /// Of a file of the original.
@@ -183,13 +188,14 @@ fn rates(db: &Connection) -> rusqlite::Result<Vec<Rate>> {
     let ends = series::extents(db, &all)?.into_iter().filter_map(|extent| extent.raw);
     let ends = ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     let Some((first, last)) = ends else { return Ok(Vec::new()) };
-    let span = (last - first + 1).min(RATE_SPAN);
+    let last = last_of_today(db)?.unwrap_or(last);
+    let span = (last - first + 1).clamp(1, RATE_SPAN);
     for one in all {
         let sql = format!(
-            "SELECT count(v{}) FROM frames WHERE bundle_id = ?1 AND sec > ?2",
+            "SELECT count(v{}) FROM frames WHERE bundle_id = ?1 AND sec > ?2 AND sec <= ?3",
             one.position
         );
-        let count = series::count(db, &sql, [one.bundle, last - span])?;
+        let count = series::count(db, &sql, [one.bundle, last - span, last])?;
         let name = (one.name.wan_name.clone(), one.name.source.clone());
         *rates.entry(name).or_default() += count;
     }
@@ -199,6 +205,16 @@ fn rates(db: &Connection) -> rusqlite::Result<Vec<Rate>> {
         samples_per_second: count as f64 / span as f64,
     };
     Ok(rates.into_iter().map(rate).collect())
+}
+
+/// The second of the newest row in `frames` that is not more than a day ahead of the clock: the others are
+/// of a clock that was wrong.
+fn last_of_today(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT max((SELECT sec FROM frames
+                   WHERE bundle_id = bundles.id AND sec <= strftime('%s', 'now') + 86400
+                   ORDER BY sec DESC LIMIT 1))
+               FROM bundles";
+    Ok(series::value::<Option<i64>>(db, sql, [])?.flatten())
 }
 
 fn sizes(
@@ -216,5 +232,6 @@ fn sizes(
         free_bytes: page * pragma("freelist_count")?,
         tiers,
         rates,
+        maintained_to: None,
     })
 }

@@ -185,4 +185,20 @@ fn stats_count_what_each_tier_holds() {
     let [rate] = &stats.rates[..] else { panic!("{:?}", stats.rates) };
     assert_eq!((rate.wan_name.as_str(), rate.source.as_str()), ("wan1", "autorate"));
     assert_eq!(rate.samples_per_second, 1.0);
+    assert_eq!(stats.maintained_to, None);
+}
+
+#[test]
+fn rows_of_a_clock_that_was_wrong_do_not_hide_the_rate_of_the_others() {
+    let file = sound();
+    file.frames(1, &[(4_000_000_000_000_000, &[Some(1)])]);
+    let stats = file.history().stats().unwrap();
+    assert_eq!(stats.rates[0].samples_per_second, 1.0);
+}
+
+#[test]
+fn stats_say_up_to_when_the_file_is_maintained() {
+    let file = sound();
+    file.db.execute("INSERT INTO upkeep VALUES (1, ?)", [START]).unwrap();
+    assert_eq!(file.history().stats().unwrap().maintained_to, Some(START));
 }
