@@ -120,56 +120,76 @@ impl Plan {
         }
     }
 
-    /// The statistics of each series that has rows.
+    /// The statistics of each series that has rows. Series are gone through one by one, because the raw
+    /// values of a single one may be all that memory holds; the sealed ones of others are not decoded.
     pub(super) fn summary(&self, db: &Connection) -> rusqlite::Result<Vec<SeriesSummary>> {
-        let empty = |series: &Series| match series.rollup {
-            Rollup::Mode => Gathered::States(States::default()),
-            _ => Gathered::Numbers(Numbers::default()),
-        };
-        let mut all: Vec<Gathered> = self.series.iter().map(empty).collect();
-        for (at, series, segment) in self.rolled() {
-            match all.get_mut(at) {
-                Some(Gathered::Numbers(numbers)) => {
-                    let series = (series.id, &series.name);
-                    let order = Order::OldestFirst;
-                    let mut rows = RolledRows::new(series, segment, self.range(), order);
-                    loop {
-                        let page = rows.next_page(db)?;
-                        if page.is_empty() {
-                            break;
-                        }
-                        for interval in page {
-                            let rolled = Some(interval.rolled);
-                            numbers.rolled(segment.granularity, interval.value, rolled);
-                        }
-                    }
-                }
-                Some(Gathered::States(states)) => {
-                    rolled_states(db, series.id, segment, self.range(), states)?;
-                }
-                None => {}
-            }
-        }
-        for (mut pages, positions) in self.bundles(Order::OldestFirst) {
-            while let Some(page) = pages.next(db)? {
-                for (column, (wanted, at)) in pages.wanted().iter().zip(&positions).enumerate() {
-                    match all.get_mut(*at) {
-                        Some(Gathered::Numbers(numbers)) => {
-                            numbers.raw.extend(page.values(column, wanted.from, wanted.to));
-                        }
-                        Some(Gathered::States(states)) => {
-                            states.raw.extend(page.samples(column, wanted.from, wanted.to));
-                        }
-                        None => {}
-                    }
-                }
-            }
-        }
         let end = end_of(self.query.to);
-        let finish = |(gathered, series): (Gathered, &Series)| {
-            gathered.finish(Arc::clone(&series.name), end)
-        };
-        Ok(all.into_iter().zip(&self.series).filter_map(finish).collect())
+        let mut summaries = Vec::new();
+        for (series, segments) in self.series.iter().zip(&self.segments) {
+            let mut gathered = match series.rollup {
+                Rollup::Mode => Gathered::States(States::default()),
+                _ => Gathered::Numbers(Numbers::default()),
+            };
+            for segment in segments {
+                match &mut gathered {
+                    _ if segment.granularity == Granularity::Raw => {
+                        self.gather_raw(db, series, *segment, &mut gathered)?;
+                    }
+                    Gathered::Numbers(numbers) => {
+                        self.gather_rolled(db, series, *segment, numbers)?;
+                    }
+                    Gathered::States(states) => {
+                        rolled_states(db, series.id, *segment, self.range(), states)?;
+                    }
+                }
+            }
+            summaries.extend(gathered.finish(Arc::clone(&series.name), end));
+        }
+        Ok(summaries)
+    }
+
+    fn gather_raw(
+        &self,
+        db: &Connection,
+        series: &Series,
+        segment: Segment,
+        gathered: &mut Gathered,
+    ) -> rusqlite::Result<()> {
+        let (from, to) = self.range();
+        let wanted = Wanted::new(series.position, series.scale, segment, from, to);
+        let order = Order::OldestFirst;
+        let mut pages = Pages::new(series.bundle, vec![wanted], order, &self.damage);
+        while let Some(page) = pages.next(db)? {
+            match gathered {
+                Gathered::Numbers(numbers) => {
+                    numbers.raw.extend(page.values(0, wanted.from, wanted.to));
+                }
+                Gathered::States(states) => {
+                    states.raw.extend(page.samples(0, wanted.from, wanted.to));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gather_rolled(
+        &self,
+        db: &Connection,
+        series: &Series,
+        segment: Segment,
+        numbers: &mut Numbers,
+    ) -> rusqlite::Result<()> {
+        let name = (series.id, &series.name);
+        let mut rows = RolledRows::new(name, segment, self.range(), Order::OldestFirst);
+        loop {
+            let page = rows.next_page(db)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for interval in page {
+                numbers.rolled(segment.granularity, interval.value, Some(interval.rolled));
+            }
+        }
     }
 }
 
