@@ -1,4 +1,5 @@
-//! What a cycle costs the control thread's allocator: one frame, whatever the number of sinks.
+//! What a cycle costs the control thread's allocator: one frame, whatever the number of sinks; and what sums
+//! of history hold in memory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use wanctl::autorate::{self, Probe};
 use wanctl::runner::{AutorateRunner, RouteOutcome, SteeringRunner};
 use wanctl::sink::{Pipeline, PipelineOptions, Registry, SinkSpec, Timestamp};
 use wanctl::steering;
+use wanctl_sink_sqlite::{History, Query, Tiers};
 
 fn pipeline(folder: &Path) -> Pipeline {
     let sinks = format!(
@@ -66,4 +68,34 @@ fn a_cycle_of_steering_into_four_sinks_allocates_one_frame() {
     });
     assert_eq!(count, 1000);
     pipeline.shutdown(Duration::from_secs(10));
+}
+
+#[test]
+fn sums_of_history_hold_the_values_of_one_series_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(folder.path());
+    let policy = config().autorate.unwrap().policy;
+    let mut runner = AutorateRunner::new("wan1", policy, pipeline.sink()).unwrap();
+    let observation = autorate::Observation { probe: Probe::Icmp(23.0), elapsed_seconds: 0.05 };
+    (1..3).for_each(|n| drop(runner.step(at(n), &observation, |_| {})));
+    pipeline.shutdown(Duration::from_secs(10));
+    let path = folder.path().join("d.db");
+    let rows = "WITH RECURSIVE seconds(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seconds WHERE n < 50000)
+                INSERT INTO frames SELECT (SELECT bundle_id FROM series WHERE metric_name = 'wanctl_rtt_ms'),
+                    n, 0, n, n, n, n, n, n, n, n FROM seconds";
+    rusqlite::Connection::open(&path).unwrap().execute(rows, []).unwrap();
+    let history = History::open(&path).unwrap();
+    let peak = |names: &[&str]| {
+        let metrics = names.iter().map(|name| format!("wanctl_{name}")).collect();
+        let query = Query { metrics, tiers: Tiers::Finest, ..Query::default() };
+        let mut samples = 0;
+        let measured = allocation_counter::measure(|| {
+            samples = history.summary(&query).unwrap().iter().map(|one| one.samples).sum();
+        });
+        assert!(samples >= 50_000 * names.len() as u64, "{samples} of {names:?}");
+        measured.bytes_max
+    };
+    let one = peak(&["rtt_ms"]);
+    let four = peak(&["rtt_ms", "rtt_baseline_ms", "rate_download_mbps", "rate_upload_mbps"]);
+    assert!(four < one + one / 2, "{four} bytes at most for four series, {one} for one");
 }

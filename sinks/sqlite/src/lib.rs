@@ -62,8 +62,8 @@ mod writer;
 pub use compact::{CompactError, Compacted, compact};
 pub use config::{Retention, SqliteConfig};
 pub use history::{
-    Granularity, History, HistoryError, Order, Problem, Query, Rate, Record, Records, Rolled, Rows,
-    SeriesInfo, SeriesName, SeriesSummary, StateShare, Statistics, Stats, Summary, Tier, TierStats,
-    Tiers, UnknownGranularity, VerifyProgress, VerifyStep, summary,
+    ChunkPlace, Granularity, History, HistoryError, Order, Problem, Query, Rate, Record, Records,
+    Rolled, Rows, SeriesInfo, SeriesName, SeriesSummary, StateShare, Statistics, Stats, Summary,
+    Tier, TierStats, Tiers, UnknownGranularity, VerifyProgress, VerifyStep, summary,
 };
 pub use import::{Import, ImportError, ImportReport};

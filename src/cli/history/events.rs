@@ -143,7 +143,7 @@ fn fields(
         // "Transitioned from A to B" says less than the cause.
         [cause.or(reason), rest].into_iter().flatten().collect::<Vec<_>>().join("; ")
     };
-    let at = time::to_millis(time::micros(event))?;
+    let at = time::to_millis(event);
     Ok([at, series.wan_name.clone(), series.source.clone(), what, why])
 }
 

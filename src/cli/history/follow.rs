@@ -2,7 +2,8 @@
 //!
 //! The file is opened again for every look, which takes about a millisecond: it may be deleted, replaced
 //! or not there yet, and no lock of ours outlives a look. What was shown is known by the newest instant of
-//! each series, because a series is committed in the order of time.
+//! each series, because a series is committed in the order of time. Rows ahead of the clock wait until their
+//! time has come: they are of a clock that was wrong, and would take all others for old.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -18,7 +19,8 @@ use wanctl_sink_sqlite::{
 
 use super::events::{self, Before};
 use super::names::Names;
-use super::{Output, remark, rows, table, time};
+use super::{Output, damage, remark, rows, table, time};
+use crate::daemon::Clock;
 
 /// How long to wait between two looks, in milliseconds.
 const INTERVAL: u16 = 500;
@@ -43,25 +45,34 @@ pub(super) fn run(
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    let begin = query.from;
     let query = Query {
-        to: i64::MAX,
+        from: if past { query.from } else { i64::MIN },
         tiers: Tiers::Only(Granularity::Raw),
         order: Order::OldestFirst,
         ..query
     };
-    let mut tail = Tail { query, newest: HashMap::new() };
+    let mut tail = Tail { query, begin, newest: HashMap::new() };
     let mut printer = Printer { output, names, before: Before::default() };
     if output.csv {
         printer.csv_heads(out)?;
     }
     let mut said: Option<String> = None;
+    let mut damaged: Option<String> = None;
     let mut is_first = true;
     loop {
+        let now = Clock::start().stamp().unix_seconds();
         let looked = History::open(path).map_err(anyhow::Error::from).and_then(|history| {
             if is_first && !past {
-                return tail.skip(&history);
+                return tail.skip(&history, now);
             }
-            tail.look(&history, |record| printer.print(record, &history, out))
+            tail.look(&history, now, |record| printer.print(record, &history, out))?;
+            let text = damage::text(&history).filter(|text| damaged.as_ref() != Some(text));
+            if let Some(text) = text {
+                remark(&text);
+                damaged = Some(text);
+            }
+            Ok(())
         });
         match looked {
             Ok(()) => said = None,
@@ -100,6 +111,8 @@ fn is_reader_gone() -> io::Result<bool> {
 /// Where the rows that were shown end.
 struct Tail {
     query: Query,
+    /// The second in which the next look begins.
+    begin: i64,
     /// The newest instant of each series, in µs. Events of one metric are one series here, whatever
     /// their labels.
     newest: HashMap<(bool, SeriesName), i64>,
@@ -107,23 +120,29 @@ struct Tail {
 
 impl Tail {
     /// Takes all there is for shown.
-    fn skip(&mut self, history: &History) -> anyhow::Result<()> {
+    fn skip(&mut self, history: &History, now: i64) -> anyhow::Result<()> {
         if let Some((second, _)) = history.newest()? {
-            self.query.from = self.query.from.min(second.saturating_sub(BACKLOG));
-            self.look(history, |_| Ok(()))?;
+            self.begin = self.begin.min(second.min(now).saturating_sub(BACKLOG));
+            self.look(history, now, |_| Ok(()))?;
         }
         Ok(())
     }
 
-    /// Gives each row that was not given before.
+    /// Gives each row up to now that was not given before.
     fn look(
         &mut self,
         history: &History,
+        now: i64,
         mut give: impl FnMut(&Record) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut newer: HashMap<(bool, SeriesName), i64> = HashMap::new();
         let mut result = Ok(());
-        for record in history.records(&self.query)? {
+        // What was shown before the clock was set back is no newer than what comes now.
+        self.begin = self.begin.min(now);
+        let latest = now.saturating_mul(1_000_000).saturating_add(999_999);
+        self.newest.values_mut().for_each(|shown| *shown = latest.min(*shown));
+        let query = Query { from: self.begin.max(self.query.from), to: now, ..self.query.clone() };
+        for record in history.records(&query)? {
             let at_record = record.map_err(anyhow::Error::from).and_then(|record| {
                 let (key, at) = (key(&record), time::micros(&record));
                 // Against what was newest before this look: an instant may have several events.
@@ -149,7 +168,7 @@ impl Tail {
         let oldest = newest.saturating_sub(BACKLOG * 1_000_000);
         self.newest.retain(|_, at| *at >= oldest);
         let from = self.newest.values().min().map_or(oldest, |at| *at).div_euclid(1_000_000);
-        self.query.from = self.query.from.max(from);
+        self.begin = self.begin.max(from);
     }
 }
 

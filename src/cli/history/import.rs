@@ -91,7 +91,7 @@ fn warn(import: &Import, now: i64) -> anyhow::Result<()> {
             remark(&format!(
                 "{granularity} rows before {} {becomes} by the next maintenance, unless the \
                  configuration says otherwise (the sink's retention.{granularity}, {} by default)",
-                time::to_seconds(end)?,
+                time::to_seconds(end),
                 format_duration(kept)
             ));
         }

@@ -1,10 +1,11 @@
 //! `wanctl history`: what was recorded, as a table, as rows for programs, as sums and as charts.
 //!
 //! Which rows are meant is in [`selection`], how they look in the modules after it. Nothing here knows how
-//! the file is laid out: everything is asked of [`History`], and rows come one after the other, so a week
-//! takes no more memory than a minute.
+//! the file is laid out: everything is asked of [`History`]. Rows come one after the other, so a week of them
+//! takes no more memory than a minute; sums hold the values of one series at a time.
 
 mod compact;
+mod damage;
 mod events;
 mod export;
 mod file;
@@ -13,6 +14,7 @@ mod import;
 mod interrupt;
 mod meter;
 mod names;
+mod newest;
 mod plot;
 mod progress;
 mod rows;
@@ -150,12 +152,13 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let out = &mut BufWriter::with_capacity(1 << 16, out);
     let found = write(&history, &query, &arguments.output, &names, out)?;
     out.flush()?;
+    damage::remark_on(&history);
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
         if query.from > query.to {
             hints.push("the time ends before it begins".to_owned());
         } else if hints.is_empty() {
-            hints.push(last_seen(&history)?);
+            hints.push(last_seen(&history, now)?);
         }
         if arguments.output.is_text() {
             writeln!(out, "No data found for the specified time range.")?;
@@ -227,9 +230,9 @@ fn remark(text: &str) {
 }
 
 /// Says up to when there are rows.
-fn last_seen(history: &History) -> anyhow::Result<String> {
-    Ok(match history.newest().map_err(refused)? {
-        Some((second, _)) => format!("the newest row is of {}", time::to_seconds(second)?),
+fn last_seen(history: &History, now: i64) -> anyhow::Result<String> {
+    Ok(match newest::second(history, now).map_err(refused)? {
+        Some(second) => format!("the newest row is of {}", time::to_seconds(second)),
         None => "the history has no rows".to_owned(),
     })
 }

@@ -130,10 +130,9 @@ pub(super) fn csv_row<W: Write>(
     csv: &mut ::csv::Writer<W>,
 ) -> anyhow::Result<()> {
     let row = Row::new(record, names);
-    let at = jiff::Timestamp::from_microsecond(time::micros(record))?;
     let real = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     csv.write_record([
-        &format!("{at:.6}"),
+        &time::to_micros(record),
         &row.timestamp.to_string(),
         &row.micros.to_string(),
         row.wan_name,

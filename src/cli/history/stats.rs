@@ -11,7 +11,7 @@ use wanctl_sink_sqlite::{History, Stats, Tier, TierStats};
 use super::file::Location;
 use super::names::number;
 use super::summary::lasting;
-use super::{refused, time};
+use super::{damage, newest, refused, time};
 use crate::cli::write_json;
 use crate::daemon::Clock;
 
@@ -32,15 +32,36 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let history = History::open(&path).map_err(refused)?;
     let stats = history.stats().map_err(refused)?;
     let now = Clock::start().stamp().unix_seconds();
+    let age = Age {
+        now,
+        newest: newest::second(&history, now).map_err(refused)?,
+        future_rows: newest::in_future(&history, now).map_err(refused)?,
+    };
     if arguments.json {
-        write_json(out, &as_value(&stats, &path, now))?;
+        write_json(out, &as_value(&stats, &path, &age))?;
     } else {
-        describe(&stats, &path, now, out)?;
+        describe(&stats, &path, &age, out)?;
     }
+    damage::remark_on(&history);
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow::Result<()> {
+/// How new the rows are.
+struct Age {
+    /// The clock, in Unix seconds.
+    now: i64,
+    newest: Option<i64>,
+    future_rows: u64,
+}
+
+impl Age {
+    /// The time since a second, in words.
+    fn since(&self, second: i64) -> String {
+        lasting(self.now.saturating_sub(second).max(0) as f64)
+    }
+}
+
+fn describe(stats: &Stats, path: &Path, age: &Age, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
         "{}: {} ({} of it free for new rows), and {} of write-ahead log",
@@ -52,10 +73,14 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
     if let Some(free) = disk_free(path) {
         writeln!(out, "free on the disk: {}", bytes(free))?;
     }
-    let newest = stats.tiers.iter().filter_map(|tier| tier.last).max();
-    if let Some(newest) = newest {
-        let age = lasting(now.saturating_sub(newest).max(0) as f64);
-        writeln!(out, "newest row: {}, {age} ago", time::to_seconds(newest)?)?;
+    if let Some(newest) = age.newest {
+        writeln!(out, "newest row: {}, {} ago", time::to_seconds(newest), age.since(newest))?;
+    }
+    if let Some(to) = stats.maintained_to {
+        writeln!(out, "maintained up to: {}, {} ago", time::to_seconds(to), age.since(to))?;
+    }
+    if age.future_rows > 0 {
+        writeln!(out, "more than a day in the future: {} rows", age.future_rows)?;
     }
     writeln!(out)?;
     writeln!(
@@ -64,7 +89,7 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
         "Tier", "Rows", "Samples", "Size", "Bytes/sample", "First"
     )?;
     for tier in &stats.tiers {
-        let second = |at: Option<i64>| at.map_or(Ok("-".to_owned()), time::to_seconds);
+        let second = |at: Option<i64>| at.map_or("-".to_owned(), time::to_seconds);
         let cost = tier.bytes_per_sample().map_or("-".to_owned(), |cost| format!("{cost:.2}"));
         writeln!(
             out,
@@ -73,8 +98,8 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
             tier.rows,
             tier.samples,
             bytes(tier.bytes),
-            second(tier.first)?,
-            second(tier.last)?
+            second(tier.first),
+            second(tier.last)
         )?;
     }
     if !stats.rates.is_empty() {
@@ -87,7 +112,7 @@ fn describe(stats: &Stats, path: &Path, now: i64, out: &mut dyn Write) -> anyhow
     Ok(())
 }
 
-fn as_value(stats: &Stats, path: &Path, now: i64) -> Value {
+fn as_value(stats: &Stats, path: &Path, age: &Age) -> Value {
     let tier = |tier: &TierStats| {
         json!({
             "tier": name(tier.tier),
@@ -98,7 +123,7 @@ fn as_value(stats: &Stats, path: &Path, now: i64) -> Value {
             "bytes_per_sample": tier.bytes_per_sample(),
             "first": tier.first,
             "last": tier.last,
-            "age_seconds": tier.last.map(|last| now.saturating_sub(last)),
+            "age_seconds": tier.last.map(|last| age.now.saturating_sub(last)),
         })
     };
     let rates = stats.rates.iter().map(|rate| {
@@ -114,6 +139,10 @@ fn as_value(stats: &Stats, path: &Path, now: i64) -> Value {
         "log_bytes": stats.log_bytes,
         "free_bytes": stats.free_bytes,
         "disk_free_bytes": disk_free(path),
+        "newest": age.newest,
+        "future_rows": age.future_rows,
+        "maintained_to": stats.maintained_to,
+        "maintained_age_seconds": stats.maintained_to.map(|to| age.now.saturating_sub(to)),
         "tiers": stats.tiers.iter().map(tier).collect::<Value>(),
         "rates": rates.collect::<Value>(),
     })

@@ -63,11 +63,7 @@ pub(super) fn line(record: &Record, names: &Names, out: &mut dyn Write) -> anyho
 
 fn cells(record: &Record, is_verbose: bool, names: &Names) -> anyhow::Result<Cells> {
     let series = &record.series;
-    let at = if is_verbose {
-        time::to_millis(time::micros(record))?
-    } else {
-        time::to_seconds(record.timestamp)?
-    };
+    let at = if is_verbose { time::to_millis(record) } else { time::to_seconds(record.timestamp) };
     Ok([
         at,
         series.metric_name.clone(),

@@ -91,6 +91,32 @@ fn a_file_that_is_replaced_is_followed_and_its_past_is_not_repeated() {
 }
 
 #[test]
+fn rows_from_the_future_hold_no_others_back_and_are_not_shown() {
+    let place = Place::new();
+    let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
+    place.run("run --config {} --duration 300ms", &config).success();
+    let db = rusqlite::Connection::open(place.work().join("history.db")).unwrap();
+    // A year ahead, of every bundle.
+    let future = "INSERT INTO frames (bundle_id, sec, us, v0, v1)
+                  SELECT id, strftime('%s', 'now') + 31536000, 0, 100, 100 FROM bundles";
+    assert!(db.execute(future, []).unwrap() > 0);
+    let begin: i64 = db
+        .query_row("SELECT CAST(strftime('%s', 'now') AS INTEGER)", [], |row| row.get(0))
+        .unwrap();
+    let followers = ["--json", "--json --last 1h"].map(|options| follow(&place, options));
+    let _daemon = daemon(&place);
+    for follower in &followers {
+        let seen = poll("rows of now", || {
+            let lines = lines(follower);
+            let now = |row: &Value| row["timestamp"].as_i64() > Some(begin);
+            (lines.iter().filter(|row| now(row)).count() > 20).then_some(lines)
+        });
+        let latest = seen.iter().filter_map(|row| row["timestamp"].as_i64()).max();
+        assert!(latest < Some(begin + 86_400), "{latest:?}");
+    }
+}
+
+#[test]
 fn a_line_for_people_has_time_metric_value_and_whose() {
     let place = Place::new();
     let _daemon = daemon(&place);

@@ -53,6 +53,40 @@ fn stats_tell_what_each_tier_holds_and_costs() {
 }
 
 #[test]
+fn stats_say_how_old_the_maintenance_is() {
+    let place = recorded();
+    sql(
+        &place,
+        "DELETE FROM upkeep;
+         INSERT INTO upkeep VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) - 7265)",
+    );
+    let text = history(&place, "stats").success().out;
+    assert!(text.contains("\nmaintained up to: ") && text.contains(", 2h 1m ago\n"), "{text}");
+    let stats = history(&place, "stats --json").success().json();
+    let age = stats["maintained_age_seconds"].as_i64().unwrap();
+    assert!((7265..7325).contains(&age) && stats["maintained_to"].is_i64(), "{stats}");
+}
+
+#[test]
+fn rows_from_the_future_are_counted_and_hide_no_others() {
+    let place = recorded();
+    let newest = history(&place, "stats --json").success().json()["newest"].clone();
+    sql(
+        &place,
+        "INSERT INTO frames (bundle_id, sec, us, v0, v1)
+         VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) + 200000, 0, 100, 100)",
+    );
+    let stats = history(&place, "stats --json").success().json();
+    assert_eq!((&stats["newest"], &stats["future_rows"]), (&newest, &Value::from(2)));
+    let text = history(&place, "stats").success().out;
+    assert!(text.contains("\nmore than a day in the future: 2 rows\n"), "{text}");
+    let hint = history_of(&place, "--from 2020-01-01 --to 2020-01-02").success().out;
+    let at = newest.as_i64().unwrap();
+    let shown = jiff::Timestamp::from_second(at).unwrap().strftime("%F %T").to_string();
+    assert!(hint.ends_with(&format!("the newest row is of {shown}\n")), "{hint}");
+}
+
+#[test]
 fn stats_of_a_file_of_the_original_are_told_too() {
     let original = Original::new();
     let text = original.place.run("history stats --db {}", &original.file).success().out;
@@ -79,7 +113,9 @@ fn problems_are_listed_and_are_a_failure() {
          VALUES (1, 1000, 1009, 10, 10, x'0102')",
     );
     let found = history(&place, "verify").failure();
-    assert!(found.out.starts_with("chunk 1 can't be read: "), "{}", found.out);
+    let first = found.out.lines().next().unwrap();
+    assert!(first.starts_with("chunk 1 of wanctl_"), "{first}");
+    assert!(first.contains(" loop autorate, 1000 to 1009: can't be read: "), "{first}");
     let found = history(&place, "verify --json").failure().json();
     assert!(found["problems"][0].as_str().unwrap().starts_with("chunk 1 "), "{found}");
 }
@@ -116,4 +152,72 @@ fn a_file_that_a_daemon_maintains_is_left_to_it() {
     assert_eq!(refused.out, "");
     daemon.signal("TERM");
     daemon.finish().success();
+}
+
+/// A history with an hour of old rows, of which the second chunk is damaged.
+fn damaged() -> Place {
+    let place = recorded();
+    sql(
+        &place,
+        "WITH RECURSIVE seconds(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM seconds WHERE n < 199)
+         INSERT INTO frames SELECT 1, 1769299200 + n, 0, n, n, n, n, n, 0, 0, 0 FROM seconds;
+         INSERT INTO chunks (bundle_id, first_sec, last_sec, frames, samples, data)
+         VALUES (1, 1769299300, 1769299309, 10, 80, x'0102')",
+    );
+    place
+}
+
+#[test]
+fn rows_that_are_damaged_are_left_out_with_a_remark() {
+    let place = damaged();
+    let span = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:03:20Z --metrics rtt";
+    let remark = "wanctl: sealed rows from 2026-01-25 00:01:40 to 2026-01-25 00:01:49 are damaged \
+                  and left out; `wanctl history verify` tells more\n";
+    for kind in ["--csv", "--json", "--summary", "--plot", "--plot x.svg"] {
+        let shown = history_of(&place, &format!("{span} {kind}")).success();
+        assert_eq!(shown.err, remark, "{kind}");
+    }
+    let rows = history_of(&place, &format!("{span} --json")).success().json();
+    assert_eq!(rows.as_array().unwrap().len(), 200, "those of the same time that are not sealed");
+    let before = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:01:00Z --csv";
+    assert_eq!(history_of(&place, before).success().err, "");
+}
+
+#[test]
+fn an_export_without_damaged_rows_has_all_others_and_is_a_failure() {
+    let place = damaged();
+    let span = "--from 2026-01-25T00:00:00Z --to 2026-01-25T00:03:20Z --metrics rtt";
+    let out = history(&place, &format!("export {span}")).failure();
+    assert_eq!(out.out.lines().count(), 201);
+    assert!(out.err.contains(" are damaged and left out; "), "{}", out.err);
+    let file = history(&place, &format!("export {span} --output day.csv")).failure();
+    assert!(file.err.contains("200 rows in day.csv"), "{}", file.err);
+    let text = std::fs::read_to_string(place.work().join("day.csv")).unwrap();
+    assert_eq!(text, out.out);
+}
+
+#[test]
+fn a_time_without_a_date_is_shown_in_seconds() {
+    let place = recorded();
+    sql(
+        &place,
+        "DELETE FROM frames; DELETE FROM events;
+         INSERT INTO frames (bundle_id, sec, us, v0) VALUES (1, 400000000000, 0, 100);
+         INSERT INTO events (sec, us, wan_name, metric_name, source, value, labels)
+         VALUES (-400000000000, 0, 'loop', 'wanctl_state', 'autorate', 1, '{}')",
+    );
+    for options in ["", "--csv", "--events", "--plot", "--summary", "--verbose"] {
+        let shown = history_of(&place, options).success();
+        let hint = "the newest row is of @-400000000000\n";
+        assert!(shown.out.contains(hint) || shown.err.contains(hint), "{options}: {}", shown.out);
+    }
+    let stats = history(&place, "stats").success().out;
+    assert!(stats.contains("  @-400000000000 ") && stats.contains("  @400000000000\n"), "{stats}");
+    assert!(history(&place, "export").success().out.contains("\r\n@-400000000000,"));
+}
+
+fn history_of(place: &Place, options: &str) -> Finished {
+    let mut command = place.command(&format!("history --db history.db {options}"), Path::new(""));
+    command.env("TZ", "UTC");
+    place.start(command).finish()
 }

@@ -1,10 +1,8 @@
 //! What can go wrong while reading.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-
-use crate::chunk::ChunkError;
 
 /// Why history can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,16 +38,6 @@ pub enum HistoryError {
         /// The reason.
         source: rusqlite::Error,
     },
-    /// A sealed part of the file is damaged. The rest can be read.
-    #[error("can't read {}: chunk {chunk} is damaged ({reason})", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The `id` of the row in `chunks`.
-        chunk: i64,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 /// SQLite's words for what an operator does not need to know SQLite for.
@@ -57,32 +45,5 @@ fn reason(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
         _ => error.to_string(),
-    }
-}
-
-/// An error before the file's name is put to it.
-#[derive(Debug)]
-pub(super) enum ReadError {
-    Sqlite(rusqlite::Error),
-    Chunk(i64, ChunkError),
-}
-
-pub(super) type Read<T> = Result<T, ReadError>;
-
-impl ReadError {
-    pub(super) fn of(self, path: &Path) -> HistoryError {
-        let path = path.to_owned();
-        match self {
-            ReadError::Sqlite(source) => HistoryError::Sqlite { path, source },
-            ReadError::Chunk(chunk, error) => {
-                HistoryError::Damaged { path, chunk, reason: error.to_string() }
-            }
-        }
-    }
-}
-
-impl From<rusqlite::Error> for ReadError {
-    fn from(error: rusqlite::Error) -> Self {
-        ReadError::Sqlite(error)
     }
 }

@@ -35,13 +35,9 @@ impl Gathered {
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     pub(super) raw: Vec<f64>,
-    /// Means and how many samples they are of.
-    rolled: Vec<(f64, u64)>,
-    /// How many samples the fullest interval has.
-    fullest: u64,
+    /// Means, and how many samples they are of.
+    rolled: Vec<(Granularity, f64, u64)>,
     extremes: Option<(f64, f64)>,
-    tier: Option<Granularity>,
-    mixed: bool,
 }
 
 impl Numbers {
@@ -54,11 +50,9 @@ impl Numbers {
     ) {
         let (min, max, count) =
             rolled.map_or((value, value, 1), |r| (r.min, r.max, r.count.max(1)));
-        self.rolled.push((value, count));
-        self.fullest = self.fullest.max(count);
+        self.rolled.push((granularity, value, count));
         let (least, greatest) = self.extremes.unwrap_or((min, max));
         self.extremes = Some((least.min(min), greatest.max(max)));
-        self.mixed |= self.tier.replace(granularity).is_some_and(|other| other != granularity);
     }
 
     fn rows(&self) -> usize {
@@ -67,7 +61,8 @@ impl Numbers {
 
     /// In one tier, percentiles are of the rows, as they are in the original. Where tiers are mixed, a
     /// row stands for as many values as it has samples, or the few minutes that are still raw would
-    /// outweigh the week before.
+    /// outweigh the week before. None has more samples than a complete one of its length, even if the
+    /// clock was set back and its time came twice; one that was imported counts as complete.
     fn finish(mut self) -> Option<Summary> {
         if self.rolled.is_empty() {
             return unordered(&mut self.raw);
@@ -76,20 +71,21 @@ impl Numbers {
             .into_iter()
             .chain(self.extremes)
             .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
-        if !self.mixed {
-            // Of an imported interval the value is known, but not of how many samples; it is as good as
-            // the others of its length.
-            for (_, count) in self.rolled.iter_mut().filter(|(_, count)| *count == 1) {
-                *count = self.fullest;
-            }
+        let mut weighed: Vec<(f64, u64)> = Vec::with_capacity(self.rolled.len() + self.raw.len());
+        for tier in Granularity::ALL {
+            let of_tier = || self.rolled.iter().filter(|(of, ..)| *of == tier);
+            let full = complete(of_tier().map(|(_, _, count)| *count));
+            let weight = |count: u64| if count > 1 { count.min(full) } else { full };
+            weighed.extend(of_tier().map(|(_, value, count)| (*value, weight(*count))));
         }
-        let summed = if self.mixed || !self.raw.is_empty() {
-            self.rolled.extend(self.raw.iter().map(|value| (*value, 1)));
-            weighted(&mut self.rolled)?
+        let mixed = self.rolled.windows(2).any(|pair| matches!(pair, [a, b] if a.0 != b.0));
+        let summed = if mixed || !self.raw.is_empty() {
+            weighed.extend(self.raw.iter().map(|value| (*value, 1)));
+            weighted(&mut weighed)?
         } else {
-            let mut values: Vec<f64> = self.rolled.iter().map(|(value, _)| *value).collect();
-            let count: u64 = self.rolled.iter().map(|(_, count)| count).sum();
-            let sum: f64 = self.rolled.iter().map(|(value, count)| value * *count as f64).sum();
+            let mut values: Vec<f64> = weighed.iter().map(|(value, _)| *value).collect();
+            let count: u64 = weighed.iter().map(|(_, count)| count).sum();
+            let sum: f64 = weighed.iter().map(|(value, count)| value * *count as f64).sum();
             Summary { avg: sum / count as f64, ..unordered(&mut values)? }
         };
         Some(Summary { min, max, ..summed })
@@ -133,12 +129,14 @@ impl States {
     fn finish(mut self, end: i64) -> Vec<StateShare> {
         let mut lasted = Lasted::default();
         for tier in Granularity::ALL {
-            // The fullest interval is taken for a complete one.
-            let of_tier = || self.rolled.iter().filter(|state| state.granularity == tier);
-            let full = of_tier().map(|state| state.of).max().unwrap_or(1).max(1);
-            for state in of_tier() {
-                // Of an imported interval only the state is known.
-                let full = if state.of <= 1 { 1 } else { full };
+            let of_tier: Vec<&RolledState> =
+                self.rolled.iter().filter(|state| state.granularity == tier).collect();
+            let intervals = of_tier.chunk_by(|one, next| one.start == next.start);
+            let full = complete(intervals.filter_map(|states| states.first()).map(|one| one.of));
+            for state in of_tier {
+                // Of an imported interval only the state is known. One with more samples than a complete
+                // one, because the clock was set back, is no longer for that.
+                let full = if state.of <= 1 { 1 } else { full.max(state.of) };
                 let share = state.count as f64 / full as f64;
                 lasted.add(state.state, share * tier.seconds() as f64);
             }
@@ -174,6 +172,16 @@ impl States {
                 lasted.add(*state, share * held as f64 / SECOND);
             }
         }
+    }
+}
+
+/// How many samples a complete interval has, by those of all intervals of its length: as many as the one in
+/// the middle. The fullest one may have got its time twice. Imported ones, which say 1, don't count.
+fn complete(counts: impl Iterator<Item = u64>) -> u64 {
+    let mut counts: Vec<u64> = counts.filter(|count| *count > 1).collect();
+    match counts.len() {
+        0 => 1,
+        len => *counts.select_nth_unstable(len / 2).1,
     }
 }
 

@@ -6,7 +6,6 @@ use std::collections::binary_heap::PeekMut;
 
 use rusqlite::Connection;
 
-use super::error::{Read, ReadError};
 use super::streams::Stream;
 use super::time::instant;
 use super::{Order, Record, SeriesName};
@@ -17,7 +16,7 @@ pub(super) struct Merge {
     streams: Vec<Stream>,
     heads: BinaryHeap<Head>,
     /// What went wrong when the row after the last one was read.
-    failed: Option<ReadError>,
+    failed: Option<rusqlite::Error>,
 }
 
 /// Where a stream has got to.
@@ -83,7 +82,7 @@ impl Merge {
     }
 
     /// Leaves out up to so many rows, if that is quicker than to read them; says how many.
-    pub(super) fn skip(&mut self, db: &Connection, most: u64) -> Read<u64> {
+    pub(super) fn skip(&mut self, db: &Connection, most: u64) -> rusqlite::Result<u64> {
         // As long as there are several streams, nobody knows whose rows are next.
         let alone = if self.heads.len() == 1 { self.heads.peek() } else { None };
         let alone = alone.filter(|head| head.record.is_none()).map(|head| head.stream);
@@ -93,7 +92,7 @@ impl Merge {
         }
     }
 
-    pub(super) fn next(&mut self, db: &Connection) -> Read<Option<Record>> {
+    pub(super) fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<Record>> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

@@ -6,9 +6,10 @@
 //!
 //! In reading order: `query`, `record` and `summary` are what goes in and comes out · `open` · `ours` turns
 //! a query into streams, with `series` and `tiers` to tell what answers where · `raw` and `streams` read
-//! pages, `merge` puts them in order · `gather` sums up · `original` does all that for the original's files ·
-//! `stats` and `verify` look at a file as a whole.
+//! pages, `damage` knows what these miss, `merge` puts them in order · `gather` sums up · `original` does all
+//! that for the original's files · `stats` and `verify` look at a file as a whole.
 
+mod damage;
 mod error;
 mod filter;
 mod gather;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use wanctl_sink::Rollup;
 
-use error::Read;
+use damage::Damage;
 use gather::{Gathered, Numbers, RolledState, States};
 use merge::Merge;
 use open::Layout;
@@ -51,7 +52,7 @@ use tiers::Segment;
 use verify::Check;
 
 pub use error::HistoryError;
-pub use problem::Problem;
+pub use problem::{ChunkPlace, Problem};
 pub use query::{Granularity, Order, Query, Rows, Tiers, UnknownGranularity};
 pub use record::{Record, Rolled, SeriesInfo, SeriesName};
 pub use stats::{Rate, Stats, Tier, TierStats};
@@ -62,11 +63,14 @@ pub use verify::{VerifyProgress, VerifyStep};
 ///
 /// Files of the original, in which `metrics` is a table, are read too. A reader never holds up the
 /// writer: what it reads it reads in short transactions.
+///
+/// Sealed rows that are damaged are left out, and [`damaged`](Self::damaged) says which they were.
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
     db: Connection,
     layout: Layout,
+    damage: Damage,
 }
 
 impl History {
@@ -82,14 +86,14 @@ impl History {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, HistoryError> {
         let path = path.as_ref().to_owned();
         let (db, layout) = open::open(&path)?;
-        Ok(History { path, db, layout })
+        Ok(History { path, db, layout, damage: Damage::default() })
     }
 
     /// The rows that match.
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    /// Whatever SQLite reports.
     pub fn query(&self, query: &Query) -> Result<Vec<Record>, HistoryError> {
         self.records(query)?.collect()
     }
@@ -102,8 +106,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged, at once or with a row;
-    /// after an error there are no more rows.
+    /// Whatever SQLite reports, at once or with a row; after an error there are no more rows.
     pub fn records(&self, query: &Query) -> Result<Records<'_>, HistoryError> {
         let source = match self.layout {
             Layout::Ours => Source::Ours(self.plan(query)?.rows()),
@@ -117,11 +120,11 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    /// Whatever SQLite reports.
     pub fn count(&self, query: &Query) -> Result<u64, HistoryError> {
         match self.layout {
             Layout::Ours => self.named(self.plan(query)?.count(&self.db)),
-            Layout::Original => self.sqlite(self.original(query)?.count(&self.db)),
+            Layout::Original => self.named(self.original(query)?.count(&self.db)),
         }
     }
 
@@ -130,13 +133,14 @@ impl History {
     ///
     /// Of intervals, the least and greatest values are those kept with them and the mean is weighted by
     /// their samples; percentiles are of the intervals' values, as in the original. Where tiers are
-    /// mixed, each interval counts as often as it has samples. A state lasts until the next value of its
+    /// mixed, each interval counts as often as it has samples, but no more than is usual for its length. A
+    /// state lasts until the next value of its
     /// series; of a gap, the time beyond ten seconds (or five of the usual intervals, if that is more) is
     /// left out.
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    /// Whatever SQLite reports.
     pub fn summary(&self, query: &Query) -> Result<Vec<SeriesSummary>, HistoryError> {
         let query = Query {
             rows: Rows::Samples,
@@ -161,7 +165,7 @@ impl History {
         match self.layout {
             Layout::Ours => Ok(self.plan(query)?.wanted),
             Layout::Original => {
-                let extent = self.sqlite(original::extent(&self.db))?;
+                let extent = self.named(original::extent(&self.db))?;
                 Ok(tiers::wanted(query, &[extent]))
             }
         }
@@ -176,12 +180,12 @@ impl History {
     pub fn series(&self) -> Result<Vec<SeriesInfo>, HistoryError> {
         match self.layout {
             Layout::Ours => {
-                let all = self.sqlite(series::matching(&self.db, &Query::default()))?;
+                let all = self.named(series::matching(&self.db, &Query::default()))?;
                 let info = |one: series::Series| SeriesInfo { name: one.name, rollup: one.rollup };
                 Ok(all.into_iter().map(info).collect())
             }
             Layout::Original => {
-                let all = self.sqlite(original::all_series(&self.db))?;
+                let all = self.named(original::all_series(&self.db))?;
                 let info = |name: SeriesName| {
                     let rollup = original::rollup(&name.metric_name);
                     SeriesInfo { name: Arc::new(name), rollup }
@@ -196,7 +200,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    /// Whatever SQLite reports.
     pub fn newest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
         self.end(End::Newest)
     }
@@ -205,7 +209,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Whatever SQLite reports, and a sealed part of the file that is damaged.
+    /// Whatever SQLite reports.
     pub fn oldest(&self) -> Result<Option<(i64, u32)>, HistoryError> {
         self.end(End::Oldest)
     }
@@ -223,7 +227,8 @@ impl History {
     }
 
     /// Looks for what is wrong with the file: in its structure, in sealed rows, and in what was made of
-    /// rows where these are still there. Changes nothing, and finds a thousand problems at most. Reads the whole file; `progress` is told how far it is.
+    /// rows where these are still there. Changes nothing, and finds a thousand problems at most. Reads the
+    /// whole file; `progress` is told how far it is.
     ///
     /// # Errors
     ///
@@ -239,11 +244,17 @@ impl History {
         })
     }
 
+    /// The first and the last second of each sealed part that reading has met so far and that is damaged.
+    /// What it had is left out of every answer; [`verify`](Self::verify) tells more.
+    pub fn damaged(&self) -> Vec<(i64, i64)> {
+        self.damage.seconds()
+    }
+
     fn end(&self, end: End) -> Result<Option<(i64, u32)>, HistoryError> {
         match self.layout {
-            Layout::Ours => self.named(ours::end(&self.db, end)),
+            Layout::Ours => self.named(ours::end(&self.db, end, &self.damage)),
             Layout::Original => {
-                let ends = self.sqlite(original::ends(&self.db))?;
+                let ends = self.named(original::ends(&self.db))?;
                 let pick = |(first, last)| if end == End::Oldest { first } else { last };
                 Ok(ends.map(|ends| (pick(ends), 0)))
             }
@@ -251,11 +262,11 @@ impl History {
     }
 
     fn plan(&self, query: &Query) -> Result<Plan, HistoryError> {
-        self.named(Plan::new(&self.db, query))
+        self.named(Plan::new(&self.db, query, &self.damage))
     }
 
     fn original(&self, query: &Query) -> Result<OriginalRows, HistoryError> {
-        let extent = self.sqlite(original::extent(&self.db))?;
+        let extent = self.named(original::extent(&self.db))?;
         let segments = tiers::plan(query.tiers, tiers::wanted(query, &[extent]), &extent);
         Ok(OriginalRows::new(query, segments))
     }
@@ -263,7 +274,7 @@ impl History {
     fn original_summary(&self, query: &Query) -> Result<Vec<SeriesSummary>, HistoryError> {
         let mut all: BTreeMap<Arc<SeriesName>, Gathered> = BTreeMap::new();
         let mut rows = self.original(query)?;
-        while let Some(record) = self.sqlite(rows.next(&self.db))? {
+        while let Some(record) = self.named(rows.next(&self.db))? {
             let raw = record.granularity == Granularity::Raw;
             let gathered = all.entry(Arc::clone(&record.series)).or_insert_with(|| {
                 match original::rollup(&record.series.metric_name) {
@@ -292,12 +303,8 @@ impl History {
         Ok(all.into_iter().filter_map(finish).collect())
     }
 
-    fn named<T>(&self, read: Read<T>) -> Result<T, HistoryError> {
-        read.map_err(|error| error.of(&self.path))
-    }
-
-    fn sqlite<T>(&self, read: rusqlite::Result<T>) -> Result<T, HistoryError> {
-        self.named(read.map_err(Into::into))
+    fn named<T>(&self, read: rusqlite::Result<T>) -> Result<T, HistoryError> {
+        read.map_err(|source| HistoryError::Sqlite { path: self.path.clone(), source })
     }
 }
 
@@ -317,7 +324,7 @@ enum Source {
 }
 
 impl Records<'_> {
-    fn read(&mut self) -> Read<Option<Record>> {
+    fn read(&mut self) -> rusqlite::Result<Option<Record>> {
         let db = &self.history.db;
         loop {
             if let (1.., Source::Ours(rows)) = (self.skip, &mut self.source) {

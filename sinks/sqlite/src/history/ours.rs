@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use wanctl_sink::Rollup;
 
-use super::error::Read;
+use super::damage::Damage;
 use super::filter::Filter;
 use super::gather::{Gathered, Numbers, RolledState, States};
 use super::merge::Merge;
-use super::raw::{Pages, Wanted, decode};
+use super::raw::{Pages, Sealed, Wanted, decode};
 use super::series::{self, Series, unsigned, value};
 use super::streams::{EventRows, RawRows, RolledRows, Stream, count_rolled};
 use super::tiers::{self, Extent};
@@ -26,11 +26,12 @@ pub(super) struct Plan {
     /// The tier that is asked for.
     pub(super) wanted: Granularity,
     query: Query,
+    damage: Damage,
 }
 
 impl Plan {
     /// One short transaction.
-    pub(super) fn new(db: &Connection, query: &Query) -> Read<Self> {
+    pub(super) fn new(db: &Connection, query: &Query, damage: &Damage) -> rusqlite::Result<Self> {
         let transaction = db.unchecked_transaction()?;
         let series = match query.rows {
             Rows::Events => Vec::new(),
@@ -44,7 +45,7 @@ impl Plan {
         let wanted = tiers::wanted(query, &extents);
         let segments =
             extents.iter().map(|extent| tiers::plan(query.tiers, wanted, extent)).collect();
-        Ok(Plan { series, segments, wanted, query: query.clone() })
+        Ok(Plan { series, segments, wanted, query: query.clone(), damage: damage.clone() })
     }
 
     fn range(&self) -> (i64, i64) {
@@ -75,7 +76,9 @@ impl Plan {
                 positions.push(at);
             }
         }
-        let pages = |(bundle, (wanted, positions))| (Pages::new(bundle, wanted, order), positions);
+        let pages = |(bundle, (wanted, positions))| {
+            (Pages::new(bundle, wanted, order, &self.damage), positions)
+        };
         bundles.into_iter().map(pages).collect()
     }
 
@@ -103,7 +106,7 @@ impl Plan {
     }
 
     /// How many rows there are.
-    pub(super) fn count(&self, db: &Connection) -> Read<u64> {
+    pub(super) fn count(&self, db: &Connection) -> rusqlite::Result<u64> {
         let mut count = 0;
         for (pages, _) in self.bundles(Order::OldestFirst) {
             count += pages.count(db)?;
@@ -117,56 +120,76 @@ impl Plan {
         }
     }
 
-    /// The statistics of each series that has rows.
-    pub(super) fn summary(&self, db: &Connection) -> Read<Vec<SeriesSummary>> {
-        let empty = |series: &Series| match series.rollup {
-            Rollup::Mode => Gathered::States(States::default()),
-            _ => Gathered::Numbers(Numbers::default()),
-        };
-        let mut all: Vec<Gathered> = self.series.iter().map(empty).collect();
-        for (at, series, segment) in self.rolled() {
-            match all.get_mut(at) {
-                Some(Gathered::Numbers(numbers)) => {
-                    let series = (series.id, &series.name);
-                    let order = Order::OldestFirst;
-                    let mut rows = RolledRows::new(series, segment, self.range(), order);
-                    loop {
-                        let page = rows.next_page(db)?;
-                        if page.is_empty() {
-                            break;
-                        }
-                        for interval in page {
-                            let rolled = Some(interval.rolled);
-                            numbers.rolled(segment.granularity, interval.value, rolled);
-                        }
-                    }
-                }
-                Some(Gathered::States(states)) => {
-                    rolled_states(db, series.id, segment, self.range(), states)?;
-                }
-                None => {}
-            }
-        }
-        for (mut pages, positions) in self.bundles(Order::OldestFirst) {
-            while let Some(page) = pages.next(db)? {
-                for (column, (wanted, at)) in pages.wanted().iter().zip(&positions).enumerate() {
-                    match all.get_mut(*at) {
-                        Some(Gathered::Numbers(numbers)) => {
-                            numbers.raw.extend(page.values(column, wanted.from, wanted.to));
-                        }
-                        Some(Gathered::States(states)) => {
-                            states.raw.extend(page.samples(column, wanted.from, wanted.to));
-                        }
-                        None => {}
-                    }
-                }
-            }
-        }
+    /// The statistics of each series that has rows. Series are gone through one by one, because the raw
+    /// values of a single one may be all that memory holds; the sealed ones of others are not decoded.
+    pub(super) fn summary(&self, db: &Connection) -> rusqlite::Result<Vec<SeriesSummary>> {
         let end = end_of(self.query.to);
-        let finish = |(gathered, series): (Gathered, &Series)| {
-            gathered.finish(Arc::clone(&series.name), end)
-        };
-        Ok(all.into_iter().zip(&self.series).filter_map(finish).collect())
+        let mut summaries = Vec::new();
+        for (series, segments) in self.series.iter().zip(&self.segments) {
+            let mut gathered = match series.rollup {
+                Rollup::Mode => Gathered::States(States::default()),
+                _ => Gathered::Numbers(Numbers::default()),
+            };
+            for segment in segments {
+                match &mut gathered {
+                    _ if segment.granularity == Granularity::Raw => {
+                        self.gather_raw(db, series, *segment, &mut gathered)?;
+                    }
+                    Gathered::Numbers(numbers) => {
+                        self.gather_rolled(db, series, *segment, numbers)?;
+                    }
+                    Gathered::States(states) => {
+                        rolled_states(db, series.id, *segment, self.range(), states)?;
+                    }
+                }
+            }
+            summaries.extend(gathered.finish(Arc::clone(&series.name), end));
+        }
+        Ok(summaries)
+    }
+
+    fn gather_raw(
+        &self,
+        db: &Connection,
+        series: &Series,
+        segment: Segment,
+        gathered: &mut Gathered,
+    ) -> rusqlite::Result<()> {
+        let (from, to) = self.range();
+        let wanted = Wanted::new(series.position, series.scale, segment, from, to);
+        let order = Order::OldestFirst;
+        let mut pages = Pages::new(series.bundle, vec![wanted], order, &self.damage);
+        while let Some(page) = pages.next(db)? {
+            match gathered {
+                Gathered::Numbers(numbers) => {
+                    numbers.raw.extend(page.values(0, wanted.from, wanted.to));
+                }
+                Gathered::States(states) => {
+                    states.raw.extend(page.samples(0, wanted.from, wanted.to));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gather_rolled(
+        &self,
+        db: &Connection,
+        series: &Series,
+        segment: Segment,
+        numbers: &mut Numbers,
+    ) -> rusqlite::Result<()> {
+        let name = (series.id, &series.name);
+        let mut rows = RolledRows::new(name, segment, self.range(), Order::OldestFirst);
+        loop {
+            let page = rows.next_page(db)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for interval in page {
+                numbers.rolled(segment.granularity, interval.value, Some(interval.rolled));
+            }
+        }
     }
 }
 
@@ -207,7 +230,11 @@ pub(super) enum End {
 }
 
 /// When the oldest or newest row was recorded.
-pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
+pub(super) fn end(
+    db: &Connection,
+    end: End,
+    damage: &Damage,
+) -> rusqlite::Result<Option<(i64, u32)>> {
     let transaction = db.unchecked_transaction()?;
     let direction = match end {
         End::Oldest => "",
@@ -230,20 +257,25 @@ pub(super) fn end(db: &Connection, end: End) -> Read<Option<(i64, u32)>> {
         let mut raw = at(db, &hot, &[bundle])?;
         let sealed = format!(
             "SELECT id, first_sec, last_sec FROM chunks WHERE bundle_id = ?1
-             ORDER BY first_sec {direction} LIMIT 1"
+             ORDER BY first_sec {direction}"
         );
-        let chunk = db.prepare_cached(&sealed)?.query_row([bundle], |row| {
-            Ok((row.get::<_, i64>(0)?, instant(row.get(1)?, 0), end_of(row.get(2)?)))
-        });
-        let chunk = rusqlite::OptionalExtension::optional(chunk)?;
-        if let Some((id, first, last)) = chunk {
+        let mut sealed = db.prepare_cached(&sealed)?;
+        let mut chunks = sealed.query([bundle])?;
+        while let Some(row) = chunks.next()? {
+            let chunk = Sealed::of(row)?;
             // Only a chunk that may be further than all else is worth decoding.
-            let edge = if end == End::Oldest { first } else { last };
-            if further(further(found, raw), Some(edge)) == Some(edge) {
-                let instants = decode(db, id, &[])?.micros;
-                let outer = if end == End::Oldest { instants.first() } else { instants.last() };
-                raw = further(raw, outer.copied());
+            let edge = if end == End::Oldest { chunk.from } else { chunk.to };
+            if further(further(found, raw), Some(edge)) != Some(edge) {
+                break;
             }
+            let Ok(decoded) = decode(db, chunk.id, &[])? else {
+                damage.add(chunk);
+                continue;
+            };
+            let instants = decoded.micros;
+            let outer = if end == End::Oldest { instants.first() } else { instants.last() };
+            raw = further(raw, outer.copied());
+            break;
         }
         // Where raw rows are, the newest of them is newer than any interval, and an older interval is one
         // that they are not in.

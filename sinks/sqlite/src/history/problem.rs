@@ -5,6 +5,39 @@ use std::sync::Arc;
 
 use super::{Granularity, SeriesName};
 
+/// A row of `chunks`, and whose rows it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// Its `id`.
+    pub id: i64,
+    /// The bundle whose rows it has.
+    pub bundle: i64,
+    /// The series of this bundle; none if nothing is known of it.
+    pub series: Vec<Arc<SeriesName>>,
+    /// The first second of its time by its row, in Unix time.
+    pub first: i64,
+    /// The last second.
+    pub last: i64,
+}
+
+impl fmt::Display for ChunkPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ChunkPlace { id, bundle, series, first, last } = self;
+        write!(f, "chunk {id} of ")?;
+        match series.first().map(|series| &**series) {
+            None => write!(f, "bundle {bundle}")?,
+            Some(SeriesName { wan_name, source, .. }) => {
+                let mut metrics: Vec<&str> =
+                    series.iter().map(|series| &*series.metric_name).collect();
+                // Series that differ in their labels only.
+                metrics.dedup();
+                write!(f, "{} {wan_name} {source}", metrics.join(", "))?;
+            }
+        }
+        write!(f, ", {first} to {last}")
+    }
+}
+
 /// Something in a history file that is not as it should be.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -16,16 +49,16 @@ pub enum Problem {
     },
     /// A chunk can't be decoded; its rows are lost.
     ChunkDamaged {
-        /// The `id` of the row in `chunks`.
-        chunk: i64,
+        /// Which one.
+        chunk: ChunkPlace,
         /// What is wrong with it.
         reason: String,
     },
     /// A chunk does not hold what its row says.
     ChunkMismatch {
-        /// The `id` of the row in `chunks`.
-        chunk: i64,
-        /// The column of the row.
+        /// Which one.
+        chunk: ChunkPlace,
+        /// The column of its row.
         column: &'static str,
         /// What the column says.
         stored: i64,
@@ -34,15 +67,15 @@ pub enum Problem {
     },
     /// A chunk's rows are not in the order of time.
     ChunkDisordered {
-        /// The `id` of the row in `chunks`.
-        chunk: i64,
+        /// Which one.
+        chunk: ChunkPlace,
     },
     /// Two chunks of a bundle are of the same time.
     ChunksOverlap {
-        /// The `id` of the earlier one.
-        chunk: i64,
-        /// The `id` of the later one.
-        other: i64,
+        /// The earlier one.
+        chunk: ChunkPlace,
+        /// The later one.
+        other: ChunkPlace,
     },
     /// A row that is not sealed has another value than the sealed row of the same instant.
     TwoValues {
@@ -115,16 +148,16 @@ impl fmt::Display for Problem {
         match self {
             Problem::Structure { found } => write!(f, "the file's structure: {found}"),
             Problem::ChunkDamaged { chunk, reason } => {
-                write!(f, "chunk {chunk} can't be read: {reason}")
+                write!(f, "{chunk}: can't be read: {reason}")
             }
             Problem::ChunkMismatch { chunk, column, stored, found } => {
-                write!(f, "chunk {chunk}: {column} is {stored}, but the chunk has {found}")
+                write!(f, "{chunk}: {column} is {stored}, but the chunk has {found}")
             }
             Problem::ChunkDisordered { chunk } => {
-                write!(f, "chunk {chunk}: its rows are not in the order of time")
+                write!(f, "{chunk}: its rows are not in the order of time")
             }
             Problem::ChunksOverlap { chunk, other } => {
-                write!(f, "chunks {chunk} and {other} are of the same time")
+                write!(f, "{chunk}, and {other}: they are of the same time")
             }
             Problem::TwoValues { series, timestamp, micros, sealed, hot } => write!(
                 f,

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 
-use super::error::{Read, ReadError};
+use super::damage::Damage;
 use super::page::Page;
 use super::series::{self, value};
 use super::time::{Left, end_of, instant, split};
@@ -77,13 +77,26 @@ impl Sealed {
         ))?;
         let mut rows = find.query([bundle, one, other])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some(Sealed { id: row.get(0)?, from: instant(row.get(1)?, 0), to: end_of(row.get(2)?) }))
+        Sealed::of(row).map(Some)
     }
 
-    /// The wanted columns of its rows.
-    pub(super) fn read(self, db: &Connection, wanted: &[Wanted]) -> Read<Page> {
+    /// A row with its `id`, its first second and its last one.
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Sealed { id: row.get(0)?, from: instant(row.get(1)?, 0), to: end_of(row.get(2)?) })
+    }
+
+    /// The wanted columns of its rows; none of a damaged chunk.
+    pub(super) fn read(
+        self,
+        db: &Connection,
+        wanted: &[Wanted],
+        damage: &Damage,
+    ) -> rusqlite::Result<Page> {
         let positions: Vec<usize> = wanted.iter().map(|wanted| wanted.position).collect();
-        let mut chunk = decode(db, self.id, &positions)?;
+        let Ok(mut chunk) = decode(db, self.id, &positions)? else {
+            damage.add(self);
+            return Ok(Page::new(wanted.len()));
+        };
         let rows = chunk.micros.len();
         let column = |wanted: &Wanted| {
             let column = chunk.columns.get_mut(wanted.position).and_then(Option::take);
@@ -94,8 +107,12 @@ impl Sealed {
     }
 }
 
-/// The times and these columns of a chunk.
-pub(super) fn decode(db: &Connection, id: i64, positions: &[usize]) -> Read<Chunk> {
+/// The times and these columns of a chunk, if it is not damaged.
+pub(super) fn decode(
+    db: &Connection,
+    id: i64,
+    positions: &[usize],
+) -> rusqlite::Result<Result<Chunk, ChunkError>> {
     with_data(db, id, |data| Chunk::decode(data, positions))
 }
 
@@ -103,14 +120,13 @@ fn with_data<T>(
     db: &Connection,
     id: i64,
     read: impl FnOnce(&[u8]) -> Result<T, ChunkError>,
-) -> Read<T> {
+) -> rusqlite::Result<Result<T, ChunkError>> {
     let mut select = db.prepare_cached("SELECT data FROM chunks WHERE id = ?1")?;
     let mut rows = select.query([id])?;
     let Some(row) = rows.next()? else {
-        return Err(rusqlite::Error::QueryReturnedNoRows.into());
+        return Err(rusqlite::Error::QueryReturnedNoRows);
     };
-    let data = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-    read(data).map_err(|error| ReadError::Chunk(id, error))
+    Ok(read(row.get_ref(0)?.as_blob()?))
 }
 
 /// A value for each row; NaN where there is none.
@@ -133,10 +149,11 @@ pub(super) struct Pages {
     left: Left,
     sql: String,
     rows: usize,
+    damage: Damage,
 }
 
 impl Pages {
-    pub(super) fn new(bundle: i64, wanted: Vec<Wanted>, order: Order) -> Self {
+    pub(super) fn new(bundle: i64, wanted: Vec<Wanted>, order: Order, damage: &Damage) -> Self {
         let from = wanted.iter().map(|wanted| wanted.from).min().unwrap_or(i64::MAX);
         let to = wanted.iter().map(|wanted| wanted.to).max().unwrap_or(i64::MIN);
         let direction = match order {
@@ -150,7 +167,8 @@ impl Pages {
              WHERE bundle_id = ?1 AND sec BETWEEN ?2 AND ?3
              ORDER BY sec {direction}, us {direction}"
         );
-        Pages { bundle, wanted, left: Left::new(from, to, order), sql, rows: FIRST_PAGE }
+        let (left, damage) = (Left::new(from, to, order), damage.clone());
+        Pages { bundle, wanted, left, sql, rows: FIRST_PAGE, damage }
     }
 
     pub(super) fn wanted(&self) -> &[Wanted] {
@@ -163,7 +181,7 @@ impl Pages {
     }
 
     /// The next rows, in the order of time whatever the order of pages; `None` when all is read.
-    pub(super) fn next(&mut self, db: &Connection) -> Read<Option<Page>> {
+    pub(super) fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<Page>> {
         let transaction = db.unchecked_transaction()?;
         let page = self.next_within(db)?;
         transaction.finish()?;
@@ -171,7 +189,7 @@ impl Pages {
     }
 
     /// The same in a transaction that is open.
-    pub(super) fn next_within(&mut self, db: &Connection) -> Read<Option<Page>> {
+    pub(super) fn next_within(&mut self, db: &Connection) -> rusqlite::Result<Option<Page>> {
         loop {
             let Some((from, to)) = self.left.range() else { return Ok(None) };
             let sealed = Sealed::next(db, self.bundle, self.left)?;
@@ -216,10 +234,10 @@ impl Pages {
     }
 
     /// What is left of a chunk, with the rows that came too late for it.
-    fn sealed(&mut self, db: &Connection, chunk: Sealed) -> Read<Page> {
+    fn sealed(&mut self, db: &Connection, chunk: Sealed) -> rusqlite::Result<Page> {
         let Some((from, to)) = self.left.range() else { return Ok(Page::default()) };
         let (from, to) = (from.max(chunk.from), to.min(chunk.to));
-        let mut page = chunk.read(db, &self.wanted)?;
+        let mut page = chunk.read(db, &self.wanted, &self.damage)?;
         page.keep(page.rows(from, to));
         let (late, _) = self.frames(db, (from, to), usize::MAX)?;
         if !late.instants.is_empty() {
@@ -268,7 +286,7 @@ impl Pages {
     }
 
     /// How many samples are left, of all series wanted.
-    pub(super) fn count(mut self, db: &Connection) -> Read<u64> {
+    pub(super) fn count(mut self, db: &Connection) -> rusqlite::Result<u64> {
         let transaction = db.unchecked_transaction()?;
         let mut count = 0;
         while let Some((from, to)) = self.left.range() {
@@ -293,19 +311,24 @@ impl Pages {
         Ok(count)
     }
 
-    /// How many samples a chunk has of the series wanted; `None` if that takes more than its head to tell.
-    fn samples(&self, db: &Connection, chunk: Sealed) -> Read<Option<u64>> {
+    /// How many samples a chunk has of the series wanted; `None` if that takes more than its head to tell,
+    /// or it is damaged.
+    fn samples(&self, db: &Connection, chunk: Sealed) -> rusqlite::Result<Option<u64>> {
         let inside = |wanted: &Wanted| wanted.from <= chunk.from && chunk.to <= wanted.to;
         if !self.wanted.iter().all(inside) || self.has_late(db, chunk)? {
             return Ok(None);
         }
-        let info = with_data(db, chunk.id, ChunkInfo::of)?;
+        let Ok(info) = with_data(db, chunk.id, ChunkInfo::of)? else { return Ok(None) };
         let samples = |wanted: &Wanted| info.samples.get(wanted.position).copied();
         Ok(Some(self.wanted.iter().filter_map(samples).sum::<usize>() as u64))
     }
 
     /// Leaves out the next page if it is a chunk of at most so many samples; says of how many.
-    pub(super) fn skip_chunk(&mut self, db: &Connection, most: u64) -> Read<Option<u64>> {
+    pub(super) fn skip_chunk(
+        &mut self,
+        db: &Connection,
+        most: u64,
+    ) -> rusqlite::Result<Option<u64>> {
         let transaction = db.unchecked_transaction()?;
         let Some((from, to)) = self.left.range() else { return Ok(None) };
         let Some(chunk) = Sealed::next(db, self.bundle, self.left)? else { return Ok(None) };

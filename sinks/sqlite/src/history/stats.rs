@@ -6,8 +6,6 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 
 use super::Granularity;
-use super::error::Read;
-
 use super::series::{self, unsigned};
 use crate::database::with_suffix;
 use crate::places::WIDTH;
@@ -28,6 +26,9 @@ pub struct Stats {
     pub tiers: Vec<TierStats>,
     /// How much is recorded, by WAN and source.
     pub rates: Vec<Rate>,
+    /// The Unix second of the rows up to which maintenance has come; `None` in a file that was never
+    /// maintained, and in one of the original.
+    pub maintained_to: Option<i64>,
 }
 
 /// A part of a history file.
@@ -81,7 +82,7 @@ pub struct Rate {
 }
 
 /// Of a file of this sink.
-pub(super) fn ours(db: &Connection, path: &Path) -> Read<Stats> {
+pub(super) fn ours(db: &Connection, path: &Path) -> rusqlite::Result<Stats> {
     let transaction = db.unchecked_transaction()?;
     let bytes = table_bytes(db)?;
     let bytes = |table: &str| bytes.get(table).copied().unwrap_or(0);
@@ -111,12 +112,14 @@ pub(super) fn ours(db: &Connection, path: &Path) -> Read<Stats> {
     let events = "SELECT count(*), count(*), 0, min(sec), max(sec) FROM events";
     tiers.push(tier(db, Tier::Events, events, bytes("events"))?);
     let rates = rates(db)?;
+    let maintained_to = series::value(db, "SELECT now FROM upkeep", [])?;
     transaction.finish()?;
-    Ok(sizes(db, path, tiers, rates)?)
+    let stats = sizes(db, path, tiers, rates)?;
+    Ok(Stats { maintained_to, ..stats })
 }
 
 /// Of a file of the original.
-pub(super) fn original(db: &Connection, path: &Path) -> Read<Stats> {
+pub(super) fn original(db: &Connection, path: &Path) -> rusqlite::Result<Stats> {
     let transaction = db.unchecked_transaction()?;
     let mut tiers = Vec::new();
     for granularity in Granularity::ALL {
@@ -143,7 +146,7 @@ pub(super) fn original(db: &Connection, path: &Path) -> Read<Stats> {
         rates = rows.collect::<rusqlite::Result<_>>()?;
     }
     transaction.finish()?;
-    Ok(sizes(db, path, tiers, rates)?)
+    sizes(db, path, tiers, rates)
 }
 
 /// A tier by a query for rows, samples, chunks, the first second and the last one.
@@ -179,19 +182,20 @@ fn table_bytes(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     sum.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?.collect()
 }
 
-fn rates(db: &Connection) -> Read<Vec<Rate>> {
+fn rates(db: &Connection) -> rusqlite::Result<Vec<Rate>> {
     let mut rates: BTreeMap<(String, String), u64> = BTreeMap::new();
     let all = series::matching(db, &super::Query::default())?;
     let ends = series::extents(db, &all)?.into_iter().filter_map(|extent| extent.raw);
     let ends = ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     let Some((first, last)) = ends else { return Ok(Vec::new()) };
-    let span = (last - first + 1).min(RATE_SPAN);
+    let last = last_of_today(db)?.unwrap_or(last);
+    let span = (last - first + 1).clamp(1, RATE_SPAN);
     for one in all {
         let sql = format!(
-            "SELECT count(v{}) FROM frames WHERE bundle_id = ?1 AND sec > ?2",
+            "SELECT count(v{}) FROM frames WHERE bundle_id = ?1 AND sec > ?2 AND sec <= ?3",
             one.position
         );
-        let count = series::count(db, &sql, [one.bundle, last - span])?;
+        let count = series::count(db, &sql, [one.bundle, last - span, last])?;
         let name = (one.name.wan_name.clone(), one.name.source.clone());
         *rates.entry(name).or_default() += count;
     }
@@ -201,6 +205,16 @@ fn rates(db: &Connection) -> Read<Vec<Rate>> {
         samples_per_second: count as f64 / span as f64,
     };
     Ok(rates.into_iter().map(rate).collect())
+}
+
+/// The second of the newest row in `frames` that is not more than a day ahead of the clock: the others are
+/// of a clock that was wrong.
+fn last_of_today(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT max((SELECT sec FROM frames
+                   WHERE bundle_id = bundles.id AND sec <= strftime('%s', 'now') + 86400
+                   ORDER BY sec DESC LIMIT 1))
+               FROM bundles";
+    Ok(series::value::<Option<i64>>(db, sql, [])?.flatten())
 }
 
 fn sizes(
@@ -218,5 +232,6 @@ fn sizes(
         free_bytes: page * pragma("freelist_count")?,
         tiers,
         rates,
+        maintained_to: None,
     })
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::error::Read;
 use super::filter::Filter;
 use super::names::Names;
 use super::page::Page;
@@ -37,16 +36,16 @@ impl Stream {
         }
     }
 
-    pub(super) fn next(&mut self, db: &Connection) -> Read<Option<Record>> {
+    pub(super) fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<Record>> {
         match self {
             Stream::Raw(rows) => rows.next(db),
-            Stream::Rolled(rows) => Ok(rows.next(db)?),
-            Stream::Events(rows) => Ok(rows.next(db)?),
+            Stream::Rolled(rows) => rows.next(db),
+            Stream::Events(rows) => rows.next(db),
         }
     }
 
     /// Leaves out up to so many rows, if that is quicker than to read them; says how many.
-    pub(super) fn skip(&mut self, db: &Connection, most: u64) -> Read<u64> {
+    pub(super) fn skip(&mut self, db: &Connection, most: u64) -> rusqlite::Result<u64> {
         match self {
             Stream::Raw(rows) => rows.skip(db, most),
             Stream::Rolled(_) | Stream::Events(_) => Ok(0),
@@ -71,7 +70,7 @@ impl RawRows {
         RawRows { pages, names, order, page: Page::default(), row: 0, column: 0 }
     }
 
-    fn next(&mut self, db: &Connection) -> Read<Option<Record>> {
+    fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<Record>> {
         loop {
             if self.row >= self.page.instants.len() {
                 let Some(page) = self.pages.next(db)? else { return Ok(None) };
@@ -85,7 +84,7 @@ impl RawRows {
     }
 
     /// Leaves out up to so many rows without reading them; says how many.
-    fn skip(&mut self, db: &Connection, most: u64) -> Read<u64> {
+    fn skip(&mut self, db: &Connection, most: u64) -> rusqlite::Result<u64> {
         if self.names.len() <= self.column {
             (self.row, self.column) = (self.row + 1, 0);
         }

@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use wanctl_sink_sqlite::{History, HistoryError, Order, Query, Record, Tiers};
 
 use self::unfinished::Unfinished;
+use super::damage;
 use super::file::Location;
 use super::interrupt::Interrupt;
 use super::meter::Meter;
@@ -28,7 +29,8 @@ use crate::daemon::Clock;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --last or --from, everything up to --to. Rows come oldest first, at each time the
-finest there is; --tier takes one granularity only.
+finest there is; --tier takes one granularity only. Exit code 1 if rows are damaged; all
+others are written.
 
 Examples:
   wanctl history export --last 7d --output week.parquet
@@ -90,7 +92,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         let mut counter = Counter::new(io::stderr().is_terminal() && !io::stdout().is_terminal());
         let records = history.records(&query).map_err(refused)?;
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(out))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(exit_code(&history));
     };
     if path.exists() && !arguments.force {
         bail!("{} is there already; --force replaces it", path.display());
@@ -114,7 +116,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let (rows, megabytes) = (counter.rows, bytes as f64 / 1e6);
     drop(counter);
     remark(&format!("{rows} rows in {} ({megabytes:.1} MB)", path.display()));
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(&history))
+}
+
+/// That of an export which is written. A script has to know when rows are missing from it.
+fn exit_code(history: &History) -> ExitCode {
+    if damage::remark_on(history) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// What to ask: everything, as fine as it is, unless something else was said.

@@ -90,10 +90,11 @@ pub(super) fn times(span: Span, most: usize, zone: &TimeZone) -> Vec<(i64, Strin
     let local = span.from.div_euclid(1_000_000) + offset;
     let mut at = local.div_euclid(step) * step - offset;
     let mut marks = Vec::new();
-    while at.saturating_mul(1_000_000) <= span.to {
-        if at.saturating_mul(1_000_000) >= span.from
-            && let Ok(time) = Timestamp::from_second(at)
-        {
+    // There are no dates beyond some year, and no marks either.
+    while at.saturating_mul(1_000_000) <= span.to
+        && let Ok(time) = Timestamp::from_second(at)
+    {
+        if at.saturating_mul(1_000_000) >= span.from {
             let time = time.to_zoned(zone.clone());
             let is_midnight = time.hour() == 0 && time.minute() == 0 && time.second() == 0;
             let format = if is_midnight { "%b %-d" } else { format };

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::super::time;
+
 /// How many usual distances between two values may lie without one before the line is broken.
 const GAP: f64 = 3.0;
 
@@ -17,6 +19,13 @@ impl Span {
     pub(super) fn share(self, at: i64) -> f64 {
         let length = self.to.saturating_sub(self.from).max(1);
         at.saturating_sub(self.from) as f64 / length as f64
+    }
+
+    /// Its first and last local time, the zone behind the last one.
+    pub(super) fn ends(self) -> (String, String) {
+        let second = |at: i64| time::to_seconds(at.div_euclid(1_000_000));
+        let zone = time::local(self.to).map(|at| at.strftime(" %Z").to_string());
+        (second(self.from), second(self.to) + &zone.unwrap_or_default())
     }
 
     fn column(self, at: i64, columns: usize) -> usize {

@@ -69,7 +69,7 @@ pub(super) fn draw(
     }
     match target {
         None => terminal::draw(&chart, terminal::has_colour(), out)?,
-        Some(Target::Svg(path)) => save(path, picture::svg(&chart)?.as_bytes())?,
+        Some(Target::Svg(path)) => save(path, picture::svg(&chart).as_bytes())?,
         Some(Target::Png(path)) => save(path, &picture::png(&chart)?)?,
     }
     Ok(true)

@@ -7,7 +7,7 @@ use super::chart::{Chart, Group, Panel, Strip};
 use super::palette::{self, Colour};
 use super::png::Png;
 use super::svg::Svg;
-use crate::cli::history::{names, time};
+use crate::cli::history::names;
 
 /// The width of the picture; all lengths are pixels of a usual screen.
 const WIDTH: f64 = 1200.0;
@@ -53,24 +53,20 @@ pub(super) trait Surface {
 }
 
 /// A chart as SVG.
-///
-/// # Errors
-///
-/// Years beyond 9999.
-pub(super) fn svg(chart: &Chart) -> anyhow::Result<String> {
+pub(super) fn svg(chart: &Chart) -> String {
     let mut svg = Svg::new(WIDTH, height(chart));
-    draw(chart, &mut svg)?;
-    Ok(svg.finish())
+    draw(chart, &mut svg);
+    svg.finish()
 }
 
 /// A chart as PNG.
 ///
 /// # Errors
 ///
-/// Years beyond 9999.
+/// Those of the encoder.
 pub(super) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
     let mut png = Png::new(WIDTH, height(chart));
-    draw(chart, &mut png)?;
+    draw(chart, &mut png);
     Ok(png.finish()?)
 }
 
@@ -84,16 +80,14 @@ fn height(chart: &Chart) -> f64 {
     HEAD + chart.groups.iter().map(group).sum::<f64>() + FOOT
 }
 
-fn draw(chart: &Chart, on: &mut dyn Surface) -> anyhow::Result<()> {
-    let (from, to) = (time::local(chart.span.from)?, time::local(chart.span.to)?);
-    let (first, last) = (from.strftime("%F %T"), to.strftime("%F %T %Z"));
+fn draw(chart: &Chart, on: &mut dyn Surface) {
+    let (first, last) = chart.span.ends();
     on.rectangle([0.0, 0.0, WIDTH, height(chart)], palette::PAPER);
     on.text([LEFT, 22.0], Anchor::Start, &format!("{first} to {last}"), palette::INK);
     let mut top = HEAD;
     for group in &chart.groups {
         top = Drawing { chart, group, on: &mut *on }.group(top);
     }
-    Ok(())
 }
 
 /// One group in the making.

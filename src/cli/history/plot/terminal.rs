@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 use super::axis::{self, Values};
 use super::chart::{Chart, Group, Panel, Strip};
 use super::palette::{self, Colour};
-use crate::cli::history::time;
 
 /// Room for names and numbers on the left.
 const GUTTER: usize = 18;
@@ -39,9 +38,8 @@ pub(super) fn has_colour() -> bool {
 /// Draws a chart.
 pub(super) fn draw(chart: &Chart, has_colour: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let pen = Pen { has_colour };
-    let (from, to) = (time::local(chart.span.from)?, time::local(chart.span.to)?);
-    let zone = from.strftime("%Z");
-    writeln!(out, "{} to {} {zone}", from.strftime("%F %T"), to.strftime("%F %T"))?;
+    let (first, last) = chart.span.ends();
+    writeln!(out, "{first} to {last}")?;
     for group in &chart.groups {
         writeln!(out, "\n{}", group.title)?;
         for panel in &group.panels {

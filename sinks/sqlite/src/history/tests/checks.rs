@@ -47,20 +47,27 @@ fn each_problem_is_found_and_named() {
     for (damage, expected) in [
         (
             "UPDATE chunks SET data = zeroblob(99), bundle_id = -1 WHERE id = 1",
-            "chunk 1 can't be read: ",
+            "chunk 1 of rtt, state wan1 autorate, 1769299200 to 1769299399: can't be read: ",
+        ),
+        (
+            "UPDATE chunks SET data = zeroblob(99), bundle_id = 9 WHERE id = 1",
+            "chunk 1 of bundle 9, 1769299200 to 1769299399: can't be read: ",
         ),
         (
             "UPDATE chunks SET frames = 7 WHERE id = 1",
-            "chunk 1: frames is 7, but the chunk has 200",
+            "chunk 1 of rtt, state wan1 autorate, 1769299200 to 1769299399: frames is 7, but the chunk has 200",
         ),
         (
             "UPDATE chunks SET samples = 7 WHERE id = 2",
-            "chunk 2: samples is 7, but the chunk has 200",
+            "chunk 2 of rtt, state wan1 autorate, 1769299400 to 1769299499: samples is 7, but the chunk has 200",
         ),
-        ("UPDATE chunks SET first_sec = first_sec - 1 WHERE id = 2", "chunk 2: first_sec is "),
         (
             "UPDATE chunks SET first_sec = first_sec - 1 WHERE id = 2",
-            "chunks 1 and 2 are of the same time",
+            "chunk 2 of rtt, state wan1 autorate, 1769299399 to 1769299499: first_sec is ",
+        ),
+        (
+            "UPDATE chunks SET first_sec = first_sec - 1 WHERE id = 2",
+            "chunk 1 of rtt, state wan1 autorate, 1769299200 to 1769299399, and chunk 2 of rtt, state wan1 autorate, 1769299399 to 1769299499: they are of the same time",
         ),
         (
             "INSERT INTO frames (bundle_id, sec, us, v0) VALUES (1, 1769299205, 0, 999)",
@@ -95,6 +102,18 @@ fn each_problem_is_found_and_named() {
         assert_eq!(file.db.execute(damage, []).unwrap(), 1, "{damage}");
         let found = problems(&file);
         assert!(found.iter().any(|one| one.starts_with(expected)), "{damage}: {found:#?}");
+    }
+}
+
+#[test]
+fn rows_that_are_damaged_are_the_only_problem_of_their_time() {
+    let file = sound();
+    // As maintenance leaves it, with a later chunk of the same time.
+    for damage in ["bundle_id = bundle_id", "bundle_id = -bundle_id", "last_sec = last_sec + 150"] {
+        let sql = format!("UPDATE chunks SET data = zeroblob(99), {damage} WHERE id = 1");
+        file.db.execute(&sql, []).unwrap();
+        let found = problems(&file);
+        assert!(found.len() == 1 && found[0].contains("can't be read"), "{damage}: {found:#?}");
     }
 }
 
@@ -166,4 +185,20 @@ fn stats_count_what_each_tier_holds() {
     let [rate] = &stats.rates[..] else { panic!("{:?}", stats.rates) };
     assert_eq!((rate.wan_name.as_str(), rate.source.as_str()), ("wan1", "autorate"));
     assert_eq!(rate.samples_per_second, 1.0);
+    assert_eq!(stats.maintained_to, None);
+}
+
+#[test]
+fn rows_of_a_clock_that_was_wrong_do_not_hide_the_rate_of_the_others() {
+    let file = sound();
+    file.frames(1, &[(4_000_000_000_000_000, &[Some(1)])]);
+    let stats = file.history().stats().unwrap();
+    assert_eq!(stats.rates[0].samples_per_second, 1.0);
+}
+
+#[test]
+fn stats_say_up_to_when_the_file_is_maintained() {
+    let file = sound();
+    file.db.execute("INSERT INTO upkeep VALUES (1, ?)", [START]).unwrap();
+    assert_eq!(file.history().stats().unwrap().maintained_to, Some(START));
 }

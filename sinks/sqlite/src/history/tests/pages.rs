@@ -253,21 +253,54 @@ fn more_events_than_a_page_at_one_instant_are_all_read_once() {
 }
 
 #[test]
-fn a_damaged_chunk_is_named_and_the_rest_can_be_read() {
+fn what_a_damaged_chunk_had_is_left_out_everywhere_and_its_time_is_told_once() {
     let mut file = File::new();
     let bundle = file.bundle(&["rtt", "state:mode"]);
     steady(&file, bundle, 0, 30);
     file.seal(bundle, 0, 10);
     file.seal(bundle, 10, 20);
-    file.db.execute("UPDATE chunks SET data = zeroblob(50) WHERE id = 2", []).unwrap();
+    // A row that came too late for the chunk.
+    file.frames(bundle, &[(15_000_000, &[Some(7)])]);
     let history = file.history();
-    let mut records = history.records(&everything()).unwrap();
-    assert_eq!(records.by_ref().take_while(Result::is_ok).count(), 400);
-    assert!(records.next().is_none());
-    let error = history.query(&everything()).unwrap_err();
-    assert!(matches!(error, HistoryError::Damaged { chunk: 2, .. }), "{error}");
-    let rest = Query { from: START + 20, ..everything() };
-    assert_eq!(history.query(&rest).unwrap().len(), 400);
+    let whole = history.query(&everything()).unwrap();
+    assert_eq!(history.damaged(), []);
+    file.db.execute("UPDATE chunks SET data = zeroblob(50) WHERE id = 2", []).unwrap();
+    let lost = (START + 10, START + 19);
+    let is_late = |row: &Record| row.timestamp == START + 15 && row.micros == 0;
+    let mut left = whole.clone();
+    left.retain(|row| {
+        let is_lost = (lost.0..=lost.1).contains(&row.timestamp);
+        !is_lost || (is_late(row) && row.series.metric_name == "rtt")
+    });
+    for row in left.iter_mut().filter(|row| is_late(row)) {
+        row.value = 0.07;
+    }
+    assert_eq!(left.len(), 801);
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let mut found = in_pages(&history, &Query { order, ..everything() }, 190);
+        found.sort_by_key(|row| (row.timestamp, row.micros, row.series.clone()));
+        assert_eq!(found, left);
+    }
+    assert_eq!(history.count(&everything()).unwrap(), 801);
+    let samples: Vec<u64> =
+        history.summary(&everything()).unwrap().iter().map(|one| one.samples).collect();
+    assert_eq!(samples, [401, 400]);
+    assert_eq!(history.damaged(), [lost]);
+}
+
+#[test]
+fn the_ends_are_those_of_what_can_be_read() {
+    let mut file = File::new();
+    let bundle = file.bundle(&["rtt"]);
+    steady(&file, bundle, 0, 30);
+    for from in [0, 10, 20] {
+        file.seal(bundle, from, from + 10);
+    }
+    file.db.execute("UPDATE chunks SET data = zeroblob(50) WHERE id <> 2", []).unwrap();
+    let history = file.history();
+    assert_eq!(history.oldest().unwrap(), Some((START + 10, 0)));
+    assert_eq!(history.newest().unwrap(), Some((START + 19, 950_000)));
+    assert_eq!(history.damaged(), [(START, START + 9), (START + 20, START + 29)]);
 }
 
 #[test]

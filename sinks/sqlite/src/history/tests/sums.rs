@@ -199,6 +199,35 @@ fn an_imported_interval_counts_as_much_as_the_others_of_its_length() {
 }
 
 #[test]
+fn a_minute_that_came_twice_lasts_a_minute_and_makes_no_other_shorter() {
+    let file = File::new();
+    let bundle = file.bundle(&["rtt", "state:mode"]);
+    // The clock was set back in the fifth minute. The last one is still raw.
+    for minute in 0..9 {
+        let (value, count) = if minute == 4 { (500.0, 120) } else { (1.0, 60) };
+        file.rollup(60, 1, minute * 60, value, count);
+        file.rollup(60, 2, minute * 60, value, count);
+    }
+    let set =
+        "UPDATE rollups SET states = '{\"1\":90,\"3\":30}' WHERE series_id = 2 AND count = 120";
+    file.db.execute(set, []).unwrap();
+    let found = file.history().summary(&everything()).unwrap();
+    assert_eq!(numbers(&found[0]).avg, (8.0 + 500.0) / 9.0);
+    assert_eq!(
+        shares(&found[1]),
+        [(1.0, round(525.0 / 540.0), 525.0), (3.0, round(15.0 / 540.0), 15.0)]
+    );
+    file.db.execute("UPDATE bundles SET rolled_to = ?1, raw_from = ?1", [START + 540]).unwrap();
+    for second in 540..600 {
+        file.frames(bundle, &[(second * 1_000_000, &[Some(100), Some(1)])]);
+    }
+    let found = file.history().summary(&everything()).unwrap();
+    assert_eq!(numbers(&found[0]).avg, (9.0 + 500.0) / 10.0);
+    assert_eq!(numbers(&found[0]).p95, 500.0);
+    assert_eq!(shares(&found[1])[0].2, 585.0);
+}
+
+#[test]
 fn events_are_not_summed_up() {
     let file = File::new();
     let bundle = file.bundle(&["rtt"]);

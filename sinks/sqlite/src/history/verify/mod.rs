@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::error::Read;
 use super::raw::Wanted;
 use super::series::{self, Series, unsigned};
 use super::{Granularity, Problem, Query, SeriesName};
@@ -55,7 +54,7 @@ impl<'a> Check<'a> {
     }
 
     /// A file of this sink.
-    pub(super) fn ours(mut self) -> Read<Vec<Problem>> {
+    pub(super) fn ours(mut self) -> rusqlite::Result<Vec<Problem>> {
         self.structure()?;
         self.chunks()?;
         let series = series::matching(self.db, &Query::default())?;
@@ -65,7 +64,7 @@ impl<'a> Check<'a> {
     }
 
     /// A file of the original.
-    pub(super) fn original(mut self) -> Read<Vec<Problem>> {
+    pub(super) fn original(mut self) -> rusqlite::Result<Vec<Problem>> {
         self.structure()?;
         let tiers = Granularity::ALL.len() as u64;
         for (done, granularity) in (0..).zip(Granularity::ALL.into_iter().skip(1)) {
@@ -97,7 +96,7 @@ impl<'a> Check<'a> {
         self.problems.len() >= MOST
     }
 
-    fn structure(&mut self) -> Read<()> {
+    fn structure(&mut self) -> rusqlite::Result<()> {
         self.report(VerifyStep::Structure, 0, 1);
         let mut check = self.db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
         let mut rows = check.query([])?;
@@ -111,7 +110,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn original_tier(&mut self, granularity: Granularity) -> Read<()> {
+    fn original_tier(&mut self, granularity: Granularity) -> rusqlite::Result<()> {
         let name = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Arc<SeriesName>> {
             Ok(Arc::new(SeriesName {
                 metric_name: row.get(0)?,

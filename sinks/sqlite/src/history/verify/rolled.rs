@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use wanctl_sink::Rollup;
 
 use super::{Check, MOST, VerifyStep, wanted};
-use crate::history::error::{Read, ReadError};
+use crate::history::damage::Damage;
 use crate::history::page::Page;
 use crate::history::raw::Pages;
 use crate::history::series::{self, Bundle, Series, unsigned};
@@ -24,7 +24,7 @@ const HOUR: i64 = 3600;
 
 impl Check<'_> {
     /// Compares minutes with the raw rows they are made of, where these are still there.
-    pub(super) fn minutes(&mut self, series: &[Series]) -> Read<()> {
+    pub(super) fn minutes(&mut self, series: &[Series]) -> rusqlite::Result<()> {
         let mut bundles: Vec<i64> = series.iter().map(|series| series.bundle).collect();
         bundles.sort_unstable();
         bundles.dedup();
@@ -49,20 +49,15 @@ impl Check<'_> {
             }
             self.report(VerifyStep::Minutes, done, total);
             let transaction = self.db.unchecked_transaction()?;
-            let compared = self.hour(bundle, hour);
+            self.hour(bundle, hour)?;
             transaction.finish()?;
-            match compared {
-                // It was named when the chunks were checked.
-                Err(ReadError::Chunk(..)) => {}
-                compared => compared?,
-            }
         }
         self.report(VerifyStep::Minutes, total, total);
         Ok(())
     }
 
     /// The first second from `from` on that may have a raw row of a bundle.
-    fn next_row(&self, bundle: i64, from: i64) -> Read<Option<i64>> {
+    fn next_row(&self, bundle: i64, from: i64) -> rusqlite::Result<Option<i64>> {
         let hot = "SELECT sec FROM frames WHERE bundle_id = ?1 AND sec >= ?2 ORDER BY sec LIMIT 1";
         let sealed = "SELECT max(first_sec, ?2) FROM chunks
                       WHERE bundle_id = ?1 AND last_sec >= ?2 ORDER BY first_sec LIMIT 1";
@@ -71,7 +66,7 @@ impl Check<'_> {
         Ok(hot.into_iter().chain(sealed).min())
     }
 
-    fn hour(&mut self, bundle: i64, hour: i64) -> Read<()> {
+    fn hour(&mut self, bundle: i64, hour: i64) -> rusqlite::Result<()> {
         let all = series::of_bundle(self.db, bundle)?;
         let all: Vec<Series> =
             all.into_iter().filter(|series| series.rollup != Rollup::None).collect();
@@ -83,10 +78,15 @@ impl Check<'_> {
         let stale: Vec<i64> =
             stale.query_map([bundle, hour, last], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let (from, to) = (instant(hour, 0), end_of(last));
-        let mut pages = Pages::new(bundle, wanted(&all, from, to), Order::OldestFirst);
+        let damage = Damage::default();
+        let mut pages = Pages::new(bundle, wanted(&all, from, to), Order::OldestFirst, &damage);
         let mut rows = Page::new(all.len());
         while let Some(page) = pages.next_within(self.db)? {
             rows.append(page);
+        }
+        // What is damaged was named when the chunks were checked.
+        if !damage.seconds().is_empty() || self.is_set_apart(bundle, hour, last)? {
+            return Ok(());
         }
         for (column, series) in all.iter().enumerate() {
             let minutes = intervals(self.db, series, Granularity::Minute, hour, last)?;
@@ -109,6 +109,13 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Whether rows of these seconds are in a damaged chunk that maintenance has set apart.
+    fn is_set_apart(&self, bundle: i64, first: i64, last: i64) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM chunks
+                   WHERE bundle_id = -?1 AND first_sec <= ?3 AND last_sec >= ?2 LIMIT 1";
+        Ok(series::value::<i64>(self.db, sql, [bundle, first, last])?.is_some())
+    }
+
     fn compare(
         &mut self,
         series: &Arc<SeriesName>,
@@ -122,12 +129,14 @@ impl Check<'_> {
             self.problems.push(Problem::IntervalMissing { series, granularity, start });
             return;
         };
-        // An imported one, of which nothing but its value is known.
-        if stored.rolled.count <= 1 && made.count > 1 {
+        // Of an imported one nothing but its value is known; how many samples it had is a guess.
+        let may_be_imported = stored.rolled.min == stored.rolled.max;
+        if may_be_imported && made.min < made.max {
             return;
         }
+        let count = if may_be_imported { made.count } else { stored.rolled.count };
         let columns = [
-            ("count", stored.rolled.count as f64, made.count as f64, 0.0),
+            ("count", count as f64, made.count as f64, 0.0),
             ("min", stored.rolled.min, made.min, 0.0),
             ("max", stored.rolled.max, made.max, 0.0),
             ("value", stored.value, made.value.unwrap_or(stored.value), ROUNDING),
@@ -148,7 +157,7 @@ impl Check<'_> {
     }
 
     /// Compares longer intervals with the minutes they are made of, where these are still there.
-    pub(super) fn intervals(&mut self, all: &[Series]) -> Read<()> {
+    pub(super) fn intervals(&mut self, all: &[Series]) -> rusqlite::Result<()> {
         let total = all.len() as u64;
         for (done, series) in (0..).zip(all) {
             if self.is_full() {
@@ -174,7 +183,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn longer(&mut self, series: &Series, granularity: Granularity) -> Read<()> {
+    fn longer(&mut self, series: &Series, granularity: Granularity) -> rusqlite::Result<()> {
         let transaction = self.db.unchecked_transaction()?;
         let Bundle { rolled_to, .. } = Bundle::read(self.db, series.bundle)?;
         let seconds = granularity.seconds();
