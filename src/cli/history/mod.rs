@@ -5,6 +5,7 @@
 //! takes no more memory than a minute.
 
 mod compact;
+mod destination;
 mod events;
 mod export;
 mod file;

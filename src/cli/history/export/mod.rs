@@ -1,26 +1,25 @@
 //! `wanctl history export`: rows for other programs, as CSV, JSON lines or Parquet.
 //!
-//! Rows come one after the other, so a year takes no more memory than a minute. A file appears under its
-//! name when it is complete.
+//! Rows come one after the other, so a year takes no more memory than a minute.
 
 #[cfg(feature = "parquet")]
 mod parquet;
-mod unfinished;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use wanctl_sink_sqlite::{History, HistoryError, Order, Query, Record, Tiers};
 
-use self::unfinished::Unfinished;
+use super::destination::Destination;
 use super::file::Location;
 use super::interrupt::Interrupt;
 use super::meter::Meter;
 use super::names::Names;
 use super::selection::Selection;
+use super::stats::bytes;
 use super::{refused, remark, rows};
 use crate::daemon::Clock;
 
@@ -39,13 +38,13 @@ pub(super) struct Arguments {
     file: Location,
     #[command(flatten)]
     selection: Selection,
-    /// In which form [default: by the name of --output, or csv]
+    /// In which form [default: by the suffix of --output: csv, json, jsonl, ndjson or parquet; or csv]
     #[arg(long, value_name = "FORM")]
     format: Option<Format>,
     /// The file to write; - is standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace a file that is there; never a database
     #[arg(long)]
     force: bool,
 }
@@ -63,12 +62,12 @@ enum Format {
 }
 
 impl Format {
-    /// That of a file with this name.
+    /// That of a file with this name; `None` for a name that does not say.
     fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        match extension.to_ascii_lowercase().as_str() {
-            "jsonl" | "ndjson" => Some(Format::Jsonl),
-            extension => Format::from_str(extension, true).ok(),
+        let suffix = path.extension()?.to_str()?.to_ascii_lowercase();
+        match suffix.as_str() {
+            "json" | "ndjson" => Some(Format::Jsonl),
+            suffix => Format::from_str(suffix, true).ok(),
         }
     }
 
@@ -80,9 +79,17 @@ impl Format {
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let names = Names::new();
     let query = query(arguments, &names);
-    let path = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
-    let format = arguments.format.or_else(|| path.and_then(Format::of)).unwrap_or(Format::Csv);
-    let history = History::open(arguments.file.path()?).map_err(refused)?;
+    let path = arguments.output.as_deref().filter(|path| !is_standard_output(path));
+    let format = match (arguments.format, path) {
+        (Some(format), _) => format,
+        (None, None) => Format::Csv,
+        (None, Some(path)) => Format::of(path).ok_or_else(|| {
+            let name = path.display();
+            anyhow!("the name {name} does not say in which form; give --format")
+        })?,
+    };
+    let database = arguments.file.path()?;
+    let history = History::open(&database).map_err(refused)?;
     let Some(path) = path else {
         if format.is_binary() && io::stdout().is_terminal() {
             bail!("this form is not for a terminal; give --output FILE");
@@ -92,29 +99,32 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(out))?;
         return Ok(ExitCode::SUCCESS);
     };
-    if path.exists() && !arguments.force {
-        bail!("{} is there already; --force replaces it", path.display());
-    }
+    // Before signals are watched, because a pipe is opened only when somebody reads it.
+    let mut file = Destination::open(path, arguments.force, &database)?;
     let interrupt = Interrupt::watch()?;
     let mut counter = Counter::new(true);
-    let mut file = Unfinished::beside(path)
-        .with_context(|| format!("can't write beside {}", path.display()))?;
     let records = history.records(&query).map_err(refused)?;
     let records = records.take_while(|_| !interrupt.came());
     let written =
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(file.writer()));
     if interrupt.came() {
-        remark("stopped; nothing was written");
+        remark(if file.is_file() { "stopped; nothing was written" } else { "stopped" });
         return Ok(Interrupt::exit_code());
     }
-    let bytes = written.and_then(|()| Ok(file.finish()?)).map_err(|error| {
+    let size = written.and_then(|()| Ok(file.finish()?)).map_err(|error| {
         // What fails is the file, not the history, which has its own words.
         error.context(format!("can't write {}", path.display()))
     })?;
-    let (rows, megabytes) = (counter.rows, bytes as f64 / 1e6);
+    let rows = counter.rows;
     drop(counter);
-    remark(&format!("{rows} rows in {} ({megabytes:.1} MB)", path.display()));
+    let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+    remark(&format!("{rows} rows in {}{size}", path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a path is a name of standard output, which is written as it is, whatever it leads to.
+fn is_standard_output(path: &Path) -> bool {
+    [Path::new("-"), Path::new("/dev/stdout")].contains(&path)
 }
 
 /// What to ask: everything, as fine as it is, unless something else was said.
