@@ -25,6 +25,7 @@ mod time;
 mod verify;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -146,10 +147,10 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         let past = arguments.selection.has_start();
         return follow::run(&path, query, past, &arguments.output, &names, out);
     }
-    let history = History::open(path).map_err(refused)?;
+    let history = History::open(&path).map_err(refused)?;
     // A terminal shows few rows at a time; a file or a program gets every one.
     let out = &mut BufWriter::with_capacity(1 << 16, out);
-    let found = write(&history, &query, &arguments.output, &names, out)?;
+    let found = write(&history, &path, &query, &arguments.output, &names, out)?;
     out.flush()?;
     let mut hints = names.hints(&history, arguments.selection.metrics())?;
     if !found {
@@ -166,7 +167,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     }
     // What a program reads stays free of remarks.
     hints.iter().for_each(|hint| remark(hint));
-    Ok(ExitCode::SUCCESS)
+    // Whoever asked for a file and goes on with it must know that there is none.
+    let lacks_file = !found && arguments.output.plot.as_ref().is_some_and(Option::is_some);
+    Ok(if lacks_file { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 impl Output {
@@ -179,13 +182,14 @@ impl Output {
 /// Shows what there is, and returns whether there was anything.
 fn write(
     history: &History,
+    database: &Path,
     query: &Query,
     output: &Output,
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     if let Some(target) = &output.plot {
-        return plot::draw(history, query, target.as_ref(), names, out);
+        return plot::draw(history, database, query, target.as_ref(), names, out);
     }
     if output.summary {
         return summary::write(history, query, output.json, names, out);
@@ -211,7 +215,8 @@ fn write(
     };
     if let (Some(limit), Some(_)) = (limit, records.next()) {
         let which = selection::end_of(query.order);
-        writeln!(out, "The {which} {limit} rows; --limit shows more.")?;
+        let rows = if limit == 1 { "row".to_owned() } else { format!("{limit} rows") };
+        writeln!(out, "The {which} {rows}; --limit shows more.")?;
     }
     Ok(found)
 }

@@ -36,7 +36,7 @@ pub(super) struct Selection {
     /// Only rows with this label; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
-    /// How fine: auto, raw, 1m, 5m or 1h
+    /// How fine: auto (of a summary the finest there is), raw, 1m, 5m or 1h
     #[arg(long, default_value = "auto", value_name = "TIER", value_parser = tier)]
     tier: Tiers,
     /// The most rows [default: 1000 of a table on a terminal]

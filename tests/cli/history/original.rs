@@ -213,6 +213,7 @@ fn a_summary_has_statistics_of_levels_and_shares_of_states() {
             "source": "",
             "labels": null,
             "samples": 10,
+            "tier": "raw",
             "min": 24.5,
             "max": 88.25,
             "avg": 30.875,
@@ -230,11 +231,8 @@ fn a_summary_says_whose_series_it_is_where_a_metric_has_several() {
     let original = Original::new();
     original.add_to("dsl", BEGIN, "wanctl_rtt_ms", 30.0, None);
     let out = original.history("--summary --metrics rtt").out;
-    let heads: Vec<&str> = out.lines().filter(|line| line.contains("samples")).collect();
-    assert_eq!(
-        heads,
-        ["wanctl_rtt_ms (10 samples) wan=cable", "wanctl_rtt_ms (1 samples) wan=dsl"]
-    );
+    let heads: Vec<&str> = out.lines().filter(|line| line.contains(" sample")).collect();
+    assert_eq!(heads, ["wanctl_rtt_ms (10 samples) wan=cable", "wanctl_rtt_ms (1 sample) wan=dsl"]);
 }
 
 #[test]
@@ -251,7 +249,7 @@ fn events_say_what_changed_and_why() {
         "--events --limit 1",
         expect![[r#"
         2026-01-25 20:14:06.000  cable    state download RED → GREEN  RTT is back
-        The newest 1 rows; --limit shows more.
+        The newest row; --limit shows more.
     "#]],
     );
 }

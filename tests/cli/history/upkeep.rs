@@ -105,6 +105,47 @@ fn compacting_seals_old_rows_and_loses_none() {
 }
 
 #[test]
+fn a_summary_is_of_the_finest_rows_and_says_so_where_it_is_of_intervals() {
+    let place = recorded();
+    let newest = "SELECT max(sec) FROM frames";
+    let db = Connection::open(place.work().join("history.db")).unwrap();
+    let newest: i64 = db.query_row(newest, [], |row| row.get(0)).unwrap();
+    let begin = newest / 3600 * 3600 - 172_800;
+    // Once a second for eight hours, two days ago: 19 of 20 at 20 ms, the last at 40 ms.
+    sql(
+        &place,
+        &format!(
+            "WITH RECURSIVE
+                 seconds(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM seconds WHERE n < 28799),
+                 cells(n, v) AS (SELECT n, iif(n % 20 = 19, 4000, 2000) FROM seconds)
+             INSERT INTO frames SELECT bundle_id, {begin} + n, 0, v, v, v, v, v, v, v, v
+             FROM cells, series WHERE metric_name = 'wanctl_rtt_ms' AND source = 'autorate'"
+        ),
+    );
+    history(&place, "compact").success();
+    let summary = |options: &str| {
+        let [from, to] =
+            [0, 28_799].map(|n| jiff::Timestamp::from_second(begin + n).unwrap().to_string());
+        let of = "--summary --metrics rtt --source autorate --db history.db";
+        let arguments = format!("history --from {from} --to {to} {of} {options}");
+        place.run(&arguments, Path::new("")).success()
+    };
+    let raw = &summary("--json").json()[0];
+    assert_eq!(
+        (&raw["samples"], &raw["tier"], &raw["p99"]),
+        (&28_800.into(), &"raw".into(), &40.0.into())
+    );
+    assert!(summary("").out.starts_with("wanctl_rtt_ms (28800 samples)\n"));
+    let minutes = &summary("--json --tier 1m").json()[0];
+    assert_eq!((&minutes["tier"], &minutes["p99"]), (&"1m".into(), &21.0.into()));
+    let text = summary("--tier 1m").out;
+    assert!(text.starts_with("wanctl_rtt_ms (480 intervals of 1m)\n"), "{text}");
+    sql(&place, "DELETE FROM chunks; UPDATE bundles SET raw_from = rolled_to");
+    let left = summary("").out;
+    assert!(left.starts_with("wanctl_rtt_ms (480 intervals of 1m)\n"), "{left}");
+}
+
+#[test]
 fn a_file_that_a_daemon_maintains_is_left_to_it() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));
