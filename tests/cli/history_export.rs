@@ -238,5 +238,12 @@ fn a_choice_of_rows_is_exported() {
     assert_eq!(lines("--metrics rtt,state --wan cable"), CYCLES as usize * 2 + 1);
     assert_eq!(lines("--from 2026-01-25T00:13:47Z --to 2026-01-25T00:13:48Z --metrics rtt"), 40);
     assert_eq!(lines("--wan other"), 0);
+    let hint = "wanctl: no WAN is called \"other\"; there are: cable\n";
+    assert_eq!(exported.run("--wan other").success().err, hint);
+    assert!(exported.run("--wan other -o none.csv").success().err.ends_with(hint));
+    let hint = "wanctl: no metric is called \"stat\"; did you mean \"state\"?\n";
+    assert_eq!(exported.run("--metrics rtt,stat").success().err, hint);
+    let reversed = exported.run("--from 2026-01-26 --to 2026-01-25");
+    assert_eq!((reversed.code, &*reversed.out), (Some(2), ""));
     assert_eq!(lines("--format jsonl --limit 11"), 10);
 }

@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod file;
 mod follow;
+mod hints;
 mod import;
 mod interrupt;
 mod meter;
@@ -37,6 +38,9 @@ use crate::daemon::Clock;
 
 /// The rows that a table on a terminal has at most, unless more are asked for.
 const SCREENFULS: u64 = 1000;
+
+/// The exit code of options that make no sense, as clap has it.
+const WRONG_USAGE: u8 = 2;
 
 /// Arguments of `wanctl history`.
 #[derive(Debug, clap::Args)]
@@ -130,6 +134,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
 }
 
 fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(mistake) = arguments.selection.mistake() {
+        remark(mistake);
+        return Ok(WRONG_USAGE.into());
+    }
     let path = arguments.file.path()?;
     let names = Names::new();
     let now = Clock::start().stamp().unix_seconds();
@@ -139,10 +147,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     }
     if arguments.output.follow {
         if let Ok(history) = History::open(&path) {
-            names
-                .hints(&history, arguments.selection.metrics())?
-                .iter()
-                .for_each(|hint| remark(hint));
+            let mut hints = hints::of_metrics(&history, &names, arguments.selection.metrics())?;
+            hints.extend(hints::of_others(&history, &query)?);
+            hints.iter().for_each(|hint| remark(hint));
         }
         let past = arguments.selection.has_start();
         return follow::run(&path, query, past, &arguments.output, &names, out);
@@ -152,13 +159,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let out = &mut BufWriter::with_capacity(1 << 16, out);
     let found = write(&history, &path, &query, &arguments.output, &names, out)?;
     out.flush()?;
-    let mut hints = names.hints(&history, arguments.selection.metrics())?;
+    let mut hints = hints::of_metrics(&history, &names, arguments.selection.metrics())?;
     if !found {
-        if query.from > query.to {
-            hints.push("the time ends before it begins".to_owned());
-        } else if hints.is_empty() {
-            hints.push(last_seen(&history)?);
-        }
+        hints.extend(of_nothing(&history, &query, hints.is_empty())?);
         if arguments.output.is_text() {
             writeln!(out, "No data found for the specified time range.")?;
             hints.drain(..).try_for_each(|hint| writeln!(out, "{hint}"))?;
@@ -230,6 +233,22 @@ fn refused(error: HistoryError) -> anyhow::Error {
 fn remark(text: &str) {
     // There is nobody else to tell when standard error is gone.
     let _ = writeln!(io::stderr(), "wanctl: {text}");
+}
+
+/// Says why nothing was found; `names_are_known` says whether all metrics are.
+fn of_nothing(
+    history: &History,
+    query: &Query,
+    names_are_known: bool,
+) -> anyhow::Result<Vec<String>> {
+    if query.from > query.to {
+        return Ok(vec!["the time begins after now".to_owned()]);
+    }
+    let mut hints = hints::of_others(history, query)?;
+    if names_are_known && hints.is_empty() {
+        hints.push(last_seen(history)?);
+    }
+    Ok(hints)
 }
 
 /// Says up to when there are rows.

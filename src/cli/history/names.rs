@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wanctl_sink_sqlite::{History, Query, SeriesName, Tiers};
+use wanctl_sink_sqlite::SeriesName;
 
-use super::refused;
 use crate::sink::{Metric, Unit, catalogue, nearest};
 
 /// What the names of the program's own metrics start with.
@@ -40,27 +39,26 @@ impl Names {
         full
     }
 
-    /// Says of each name that neither this program knows nor the file has which one may be meant.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading the file.
-    pub(super) fn hints<'a>(
-        &self,
-        history: &History,
-        asked: impl Iterator<Item = &'a str>,
-    ) -> anyhow::Result<Vec<String>> {
-        let mut hints = Vec::new();
-        for name in asked.filter(|name| self.meant(name).is_empty()) {
-            let (metrics, tiers, limit) = (vec![name.to_owned()], Tiers::Finest, Some(1));
-            let query = Query { metrics, tiers, limit, ..Query::default() };
-            if history.query(&query).map_err(refused)?.is_empty() {
-                let near = self.near(name).map(|near| format!("; did you mean {near:?}?"));
-                let near = near.unwrap_or_default();
-                hints.push(format!("no metric is called {name:?}{near}"));
-            }
+    /// Whether a full or short name stands for metrics of this program.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        !self.meant(name).is_empty()
+    }
+
+    /// A name of a metric that is like one that nobody knows.
+    pub(super) fn near(&self, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        if self.is_known(&name) {
+            return Some(name);
         }
-        Ok(hints)
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            // The prefix that most names have would make any two of them look alike.
+            let rests: Vec<&str> = self.catalogue.keys().map(|full| unprefixed(full)).collect();
+            let near = nearest(rest, &rests)?;
+            return self.catalogue.keys().find(|full| unprefixed(full) == near).map(|&n| n.into());
+        }
+        let shorts = self.catalogue.values().map(|metric| short(metric));
+        let parts: BTreeSet<&str> = shorts.flat_map(|s| s.split('_').chain([s])).collect();
+        nearest(&name, &parts.into_iter().collect::<Vec<_>>()).map(str::to_owned)
     }
 
     /// The name of a state, or else the number.
@@ -102,18 +100,6 @@ impl Names {
         }
         let name = format!("_{name}_");
         full_names(&mut all().filter(|(_, short)| format!("_{short}_").contains(&name)))
-    }
-
-    fn near(&self, name: &str) -> Option<String> {
-        if let Some(rest) = name.strip_prefix(PREFIX) {
-            // The prefix that most names have would make any two of them look alike.
-            let rests: Vec<&str> = self.catalogue.keys().map(|full| unprefixed(full)).collect();
-            let near = nearest(rest, &rests)?;
-            return self.catalogue.keys().find(|full| unprefixed(full) == near).map(|&n| n.into());
-        }
-        let shorts = self.catalogue.values().map(|metric| short(metric));
-        let parts: BTreeSet<&str> = shorts.flat_map(|s| s.split('_').chain([s])).collect();
-        nearest(name, &parts.into_iter().collect::<Vec<_>>()).map(str::to_owned)
     }
 }
 

@@ -83,6 +83,12 @@ impl Selection {
         self.metrics.iter().map(|name| name.trim()).filter(|name| !name.is_empty())
     }
 
+    /// What is wrong with options that are each right.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        let is_reversed = self.from.zip(self.to).is_some_and(|(from, to)| from > to);
+        (is_reversed && self.last.is_none()).then_some("--from is after --to")
+    }
+
     /// Whether it is said when the time begins.
     pub(super) fn has_start(&self) -> bool {
         self.last.is_some() || self.from.is_some()

@@ -20,7 +20,7 @@ use super::meter::Meter;
 use super::names::Names;
 use super::selection::Selection;
 use super::stats::bytes;
-use super::{refused, remark, rows};
+use super::{WRONG_USAGE, hints, of_nothing, refused, remark, rows};
 use crate::daemon::Clock;
 
 /// Arguments of `wanctl history export`.
@@ -77,6 +77,10 @@ impl Format {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(mistake) = arguments.selection.mistake() {
+        remark(mistake);
+        return Ok(WRONG_USAGE.into());
+    }
     let names = Names::new();
     let query = query(arguments, &names);
     let path = arguments.output.as_deref().filter(|path| !is_standard_output(path));
@@ -97,6 +101,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         let mut counter = Counter::new(io::stderr().is_terminal() && !io::stdout().is_terminal());
         let records = history.records(&query).map_err(refused)?;
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(out))?;
+        let rows = counter.rows;
+        drop(counter);
+        explain(rows, arguments, &history, &query, &names)?;
         return Ok(ExitCode::SUCCESS);
     };
     // Before signals are watched, because a pipe is opened only when somebody reads it.
@@ -119,7 +126,24 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     drop(counter);
     let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
     remark(&format!("{rows} rows in {}{size}", path.display()));
+    explain(rows, arguments, &history, &query, &names)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says which metrics there are not, and if there were no rows at all, why.
+fn explain(
+    rows: u64,
+    arguments: &Arguments,
+    history: &History,
+    query: &Query,
+    names: &Names,
+) -> anyhow::Result<()> {
+    let mut hints = hints::of_metrics(history, names, arguments.selection.metrics())?;
+    if rows == 0 {
+        hints.extend(of_nothing(history, query, hints.is_empty())?);
+    }
+    hints.iter().for_each(|hint| remark(hint));
+    Ok(())
 }
 
 /// Whether a path is a name of standard output, which is written as it is, whatever it leads to.
