@@ -105,6 +105,24 @@ fn compacting_seals_old_rows_and_loses_none() {
 }
 
 #[test]
+fn only_a_history_is_compacted() {
+    let place = Place::new();
+    let path = place.work().join("history.db");
+    let refused = history(&place, "compact").failure();
+    assert_eq!(refused.err, "wanctl: history.db does not exist\n");
+    std::fs::write(&path, "").unwrap();
+    let refused = history(&place, "compact").failure();
+    assert!(refused.err.contains("history.db holds no history"), "{}", refused.err);
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    assert_eq!(place.files(), ["history.db"], "nothing is made beside it");
+    sql(&place, "CREATE TABLE notes (text)");
+    let before = std::fs::read(&path).unwrap();
+    let refused = history(&place, "compact").failure();
+    assert!(refused.err.contains("history.db holds no history"), "{}", refused.err);
+    assert!(std::fs::read(&path).unwrap() == before);
+}
+
+#[test]
 fn a_summary_is_of_the_finest_rows_and_says_so_where_it_is_of_intervals() {
     let place = recorded();
     let newest = "SELECT max(sec) FROM frames";
