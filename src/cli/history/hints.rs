@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use wanctl_sink_sqlite::{History, Query, SeriesInfo, Tiers};
+use wanctl_sink_sqlite::{Granularity, History, Query, Rows, SeriesInfo, Tiers};
 
 use super::names::Names;
 use super::refused;
@@ -58,6 +58,23 @@ pub(super) fn of_others(history: &History, query: &Query) -> anyhow::Result<Vec<
         }
     }
     Ok(hints)
+}
+
+/// Says that there are no intervals of the length that was asked for, which events may hide.
+///
+/// # Errors
+///
+/// Those of reading the file.
+pub(super) fn of_tier(history: &History, query: &Query) -> anyhow::Result<Option<String>> {
+    let Tiers::Only(tier) = query.tiers else { return Ok(None) };
+    if tier == Granularity::Raw || query.rows == Rows::Events {
+        return Ok(None);
+    }
+    let samples = Query { rows: Rows::Samples, limit: Some(1), offset: 0, ..query.clone() };
+    let has_some = !history.query(&samples).map_err(refused)?.is_empty();
+    Ok((!has_some).then(|| {
+        format!("no interval of {tier} begins in this time, or none that is over and summed up")
+    }))
 }
 
 /// Whether any row of the file matches.

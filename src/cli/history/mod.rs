@@ -160,7 +160,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let found = write(&history, &path, &query, &arguments.output, &names, out)?;
     out.flush()?;
     let mut hints = hints::of_metrics(&history, &names, arguments.selection.metrics())?;
-    if !found {
+    if found {
+        hints.extend(hints::of_tier(&history, &query)?);
+    } else {
         hints.extend(of_nothing(&history, &query, hints.is_empty())?);
         if arguments.output.is_text() {
             writeln!(out, "No data found for the specified time range.")?;
@@ -246,6 +248,7 @@ fn of_nothing(
     }
     let mut hints = hints::of_others(history, query)?;
     if names_are_known && hints.is_empty() {
+        hints.extend(hints::of_tier(history, query)?);
         hints.push(last_seen(history)?);
     }
     Ok(hints)

@@ -119,11 +119,21 @@ pub(super) fn short(metric: &Metric) -> &'static str {
     name.strip_suffix(unit).unwrap_or(name)
 }
 
-/// At most three decimals, without trailing zeros; zero has no sign.
+/// From here on, the digits before the point are more than are exact.
+const HUGE: f64 = 1e15;
+
+/// At most three decimals, without trailing zeros; zero has no sign, and huge numbers have an exponent.
 pub(super) fn number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    let trimmed = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    if value.is_finite() && value.abs() >= HUGE {
+        let text = format!("{value:.3e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", trimmed(digits)),
+            None => text,
+        };
+    }
+    let text = trimmed(&format!("{value:.3}"));
+    if text == "-0" { "0".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -166,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_at_most_three_decimals_and_zero_has_no_sign() {
+    fn numbers_are_short_and_zero_has_no_sign() {
         for (value, text) in [
             (23.4, "23.4"),
             (100.0, "100"),
@@ -176,6 +186,10 @@ mod tests {
             (-1.5, "-1.5"),
             (1.23456, "1.235"),
             (1_000_000.0, "1000000"),
+            (999_999_999_999_999.0, "999999999999999"),
+            (1e15, "1e15"),
+            (-1.5e300, "-1.5e300"),
+            (f64::INFINITY, "inf"),
         ] {
             assert_eq!(number(value), text);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::value_parser;
 use wanctl_sink_sqlite::{Order, Query, Tiers};
 
 use super::names::Names;
@@ -40,7 +41,7 @@ pub(super) struct Selection {
     #[arg(long, default_value = "auto", value_name = "TIER", value_parser = tier)]
     tier: Tiers,
     /// The most rows [default: 1000 of a table on a terminal]
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// How many rows to leave out first
     #[arg(long, default_value_t = 0, value_name = "ROWS")]

@@ -53,8 +53,12 @@ pub(super) fn write(
             Statistics::States(states) => {
                 for state in states {
                     let name = names.value(&one.series, state.value);
-                    let (percent, seconds) = (state.share * 100.0, state.seconds);
-                    writeln!(out, "  {name}: {percent:.1}% ({})", lasting(seconds))?;
+                    writeln!(
+                        out,
+                        "  {name}: {} ({})",
+                        percent(state.share),
+                        lasting(state.seconds)
+                    )?;
                 }
             }
         }
@@ -170,11 +174,21 @@ fn as_value(one: &SeriesSummary, names: &Names, of: OfWhat) -> Value {
     value
 }
 
+/// A share in percent; one that is too small to be seen is still not none.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent > 0.0 && percent < 0.05 => "<0.1%".to_owned(),
+        percent => format!("{percent:.1}%"),
+    }
+}
+
 /// A time in its two largest units.
 pub(super) fn lasting(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     let (minutes, hours, days) = (whole / 60, whole / 3_600, whole / 86_400);
-    if seconds < 59.95 {
+    if seconds > 0.0 && seconds < 0.9995 {
+        format!("{}ms", number((seconds * 1e3).round().max(1.0)))
+    } else if seconds < 59.95 {
         format!("{}s", number((seconds * 10.0).round() / 10.0))
     } else if hours == 0 {
         format!("{minutes}m {}s", whole % 60)
@@ -190,9 +204,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_share_that_is_not_none_does_not_look_like_none() {
+        for (share, text) in [(0.0, "0.0%"), (0.0004, "<0.1%"), (0.0006, "0.1%"), (1.0, "100.0%")] {
+            assert_eq!(percent(share), text);
+        }
+    }
+
+    #[test]
     fn a_time_has_its_two_largest_units() {
         for (seconds, text) in [
-            (0.05, "0.1s"),
+            (0.0, "0s"),
+            (0.0001, "1ms"),
+            (0.05, "50ms"),
+            (0.9999, "1s"),
             (7.0, "7s"),
             (59.97, "1m 0s"),
             (3_599.0, "59m 59s"),

@@ -285,6 +285,7 @@ fn wrong_usage_has_its_own_exit_code() {
         "--follow --to 2026-01-25",
         "--summary --limit 5",
         "--from 2026-01-26 --to 2026-01-25",
+        "--limit 0",
         "--plot --oldest-first",
         "--nonsense",
     ] {

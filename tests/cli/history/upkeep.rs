@@ -105,6 +105,21 @@ fn compacting_seals_old_rows_and_loses_none() {
 }
 
 #[test]
+fn a_tier_without_an_interval_says_so_beside_the_events() {
+    let place = recorded();
+    let hint = "no interval of 1h begins in this time, or none that is over and summed up\n";
+    let run = |options: &str| {
+        let arguments = format!("history --db history.db --last 5m --tier 1h {options}");
+        place.run(&arguments, Path::new("")).success()
+    };
+    let rows = run("");
+    assert!(rows.out.contains("wanctl_config_snapshot"), "{}", rows.out);
+    assert_eq!(rows.err, format!("wanctl: {hint}"));
+    assert!(run("--summary").out.contains(hint));
+    assert_eq!(run("--events").err, "");
+}
+
+#[test]
 fn only_a_history_is_compacted() {
     let place = Place::new();
     let path = place.work().join("history.db");

@@ -141,6 +141,8 @@ fn explain(
     let mut hints = hints::of_metrics(history, names, arguments.selection.metrics())?;
     if rows == 0 {
         hints.extend(of_nothing(history, query, hints.is_empty())?);
+    } else {
+        hints.extend(hints::of_tier(history, query)?);
     }
     hints.iter().for_each(|hint| remark(hint));
     Ok(())
