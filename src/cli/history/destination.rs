@@ -111,11 +111,11 @@ impl Drop for Part {
 /// Refuses the history and the files beside it, by whatever links they are reached.
 fn refuse_history(path: &Path, there: &Metadata, history: &Path) -> anyhow::Result<()> {
     let history = fs::canonicalize(history).unwrap_or_else(|_| history.to_owned());
-    let is_same = |suffix: &&str| {
+    let is_same = |suffix: &str| {
         let other = fs::metadata(with_suffix(&history, suffix));
         other.is_ok_and(|other| (other.dev(), other.ino()) == (there.dev(), there.ino()))
     };
-    if OF_DATABASE.iter().any(|suffix| is_same(&suffix)) {
+    if OF_DATABASE.iter().any(|suffix| is_same(suffix)) {
         bail!("{} belongs to the history that is read", path.display());
     }
     Ok(())

@@ -13,8 +13,8 @@ use crate::cli::history::{names, time};
 /// Room for names and numbers on the left, if they are not longer than usual; all lengths are pixels of a
 /// usual screen.
 const LEFT: f64 = 124.0;
-/// Room on the right, for the last time.
-const RIGHT: f64 = 20.0;
+/// Room on the right, for half of the last time.
+const RIGHT: f64 = 28.0;
 /// Between a name and what it is the name of.
 const GAP: f64 = 8.0;
 /// The most characters of a name on the left.

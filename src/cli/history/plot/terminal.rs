@@ -233,8 +233,8 @@ fn draw_states(group: &Group, width: usize, pen: &Pen, out: &mut dyn Write) -> i
         let letter = pen.ground(&letter(name).to_string(), palette::state(name, code));
         (name.chars().count() + 2, format!("{letter} {name}"))
     });
-    let known = lines(known, width).into_iter().filter(|line| !line.is_empty());
-    known.map(|line| writeln!(out, "{:>GUTTER$}{line}", "")).collect()
+    let mut known = lines(known, width).into_iter().filter(|line| !line.is_empty());
+    known.try_for_each(|line| writeln!(out, "{:>GUTTER$}{line}", ""))
 }
 
 /// Puts as many parts into a line as fit; each comes with its length in characters, which its colours don't
