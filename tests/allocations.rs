@@ -77,7 +77,9 @@ fn sums_of_history_hold_the_values_of_one_series_at_a_time() {
     let policy = config().autorate.unwrap().policy;
     let mut runner = AutorateRunner::new("wan1", policy, pipeline.sink()).unwrap();
     let observation = autorate::Observation { probe: Probe::Icmp(23.0), elapsed_seconds: 0.05 };
-    (1..3).for_each(|n| drop(runner.step(at(n), &observation, |_| {})));
+    (1..3).for_each(|n| {
+        let _ = runner.step(at(n), &observation, |_| {});
+    });
     pipeline.shutdown(Duration::from_secs(10));
     let path = folder.path().join("d.db");
     let rows = "WITH RECURSIVE seconds(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seconds WHERE n < 50000)

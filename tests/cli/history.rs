@@ -106,8 +106,14 @@ fn rows_are_chosen_by_metric_and_by_wan() {
     assert_eq!(names, ["wanctl_rtt_ms", "wanctl_steering_enabled"]);
     assert_eq!(recorded.rows("--wan loop"), recorded.rows(""));
     assert!(recorded.rows("--wan other").is_empty());
-    let table = recorded.history("--wan other").out;
-    assert!(table.starts_with("No data found for the specified time range.\n"), "{table}");
+    let nothing = "No data found for the specified time range.\n";
+    let hint = "no WAN is called \"other\"; there are: loop\n";
+    assert_eq!(recorded.history("--wan other").out, format!("{nothing}{hint}"));
+    let table = recorded.history("--source other").out;
+    let hint = "no source is called \"other\"; there are: autorate, steering\n";
+    assert_eq!(table, format!("{nothing}{hint}"));
+    let table = recorded.history("--label direction=up").out;
+    assert!(table.contains("there are: ") && table.contains("direction=upload"), "{table}");
 }
 
 #[test]

@@ -142,6 +142,83 @@ fn a_file_that_is_there_is_replaced_only_by_force_and_only_when_complete() {
 }
 
 #[test]
+fn the_suffix_says_the_form_and_without_one_it_must_be_said() {
+    let exported = Exported::new();
+    for name in ["rows.json", "rows.jsonl", "rows.NDJSON"] {
+        exported.run(&format!("--limit 3 --output {name}")).success();
+        let text = fs::read_to_string(exported.path(name)).unwrap();
+        assert_eq!(text.lines().filter(|line| line.starts_with("{\"")).count(), 3, "{name}");
+    }
+    for name in ["rows.csv.gz", "rows.txt", "rows"] {
+        let refused = exported.run(&format!("--output {name}")).failure();
+        assert!(refused.err.contains("give --format"), "{}", refused.err);
+        assert!(!exported.path(name).exists());
+    }
+    exported.run("--format csv --output rows.txt").success();
+}
+
+#[test]
+fn the_history_that_is_read_is_never_replaced() {
+    let exported = Exported::new();
+    let path = |name: &str| exported.path(name);
+    std::os::unix::fs::symlink("new.db", path("soft.csv")).unwrap();
+    fs::hard_link(path("new.db"), path("hard.csv")).unwrap();
+    fs::copy(path("old.db"), path("copy.csv")).unwrap();
+    let before = fs::read(path("new.db")).unwrap();
+    // A writer, so that there is a log beside the file.
+    let writer = rusqlite::Connection::open(path("new.db")).unwrap();
+    let begin = "BEGIN IMMEDIATE; UPDATE upkeep SET now = now; ROLLBACK;";
+    writer.execute_batch(begin).unwrap();
+    for name in ["new.db", "new.db-wal", "new.db-shm", "soft.csv", "hard.csv"] {
+        let refused = exported.run(&format!("--format csv --output {name} --force")).failure();
+        assert!(refused.err.contains("belongs to the history that is read"), "{}", refused.err);
+    }
+    let refused = exported.run("--output copy.csv --force").failure();
+    assert!(refused.err.contains("is an SQLite database, which is never"), "{}", refused.err);
+    assert!(fs::read(path("new.db")).unwrap() == before, "the history is as it was");
+    assert!(fs::read(path("copy.csv")).unwrap() == fs::read(path("old.db")).unwrap());
+    drop(writer);
+    let refused = exported.run("--format csv --output new.db-wal").failure();
+    assert!(refused.err.contains("belongs to the history that is read"), "{}", refused.err);
+}
+
+#[test]
+fn a_pipe_is_written_through_and_stays_a_pipe() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let exported = Exported::new();
+    let pipe = exported.path("rows.csv");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    let finished = exported.run("--output rows.csv --metrics rtt --force").success();
+    assert_eq!(reader.join().unwrap().lines().count(), CYCLES as usize + 1);
+    assert_eq!(finished.err, format!("wanctl: {CYCLES} rows in rows.csv\n"));
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    let stdout = exported.run("--output /dev/stdout --metrics rtt").success();
+    assert_eq!(stdout.out.lines().count(), CYCLES as usize + 1);
+}
+
+#[test]
+fn a_link_stays_and_what_it_leads_to_is_replaced() {
+    let exported = Exported::new();
+    fs::write(exported.path("target.csv"), "old").unwrap();
+    std::os::unix::fs::symlink("target.csv", exported.path("link.csv")).unwrap();
+    exported.run("--output link.csv").failure();
+    exported.run("--output link.csv --metrics rtt --force").success();
+    assert!(exported.path("link.csv").is_symlink());
+    let text = fs::read_to_string(exported.path("target.csv")).unwrap();
+    assert_eq!(text.lines().count(), CYCLES as usize + 1);
+    std::os::unix::fs::symlink("nothing.csv", exported.path("broken.csv")).unwrap();
+    let refused = exported.run("--output broken.csv --force").failure();
+    assert!(refused.err.contains("a link to a file that is not there"), "{}", refused.err);
+    let refused = exported.run("--output . --force --format csv").failure();
+    assert!(refused.err.contains("is a folder"), "{}", refused.err);
+}
+
+#[test]
 fn an_export_that_fails_leaves_no_file() {
     let exported = Exported::new();
     let refused = exported.run("--output nowhere/day.csv").failure();
@@ -161,5 +238,12 @@ fn a_choice_of_rows_is_exported() {
     assert_eq!(lines("--metrics rtt,state --wan cable"), CYCLES as usize * 2 + 1);
     assert_eq!(lines("--from 2026-01-25T00:13:47Z --to 2026-01-25T00:13:48Z --metrics rtt"), 40);
     assert_eq!(lines("--wan other"), 0);
+    let hint = "wanctl: no WAN is called \"other\"; there are: cable\n";
+    assert_eq!(exported.run("--wan other").success().err, hint);
+    assert!(exported.run("--wan other -o none.csv").success().err.ends_with(hint));
+    let hint = "wanctl: no metric is called \"stat\"; did you mean \"state\"?\n";
+    assert_eq!(exported.run("--metrics rtt,stat").success().err, hint);
+    let reversed = exported.run("--from 2026-01-26 --to 2026-01-25");
+    assert_eq!((reversed.code, &*reversed.out), (Some(2), ""));
     assert_eq!(lines("--format jsonl --limit 11"), 10);
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use wanctl_sink::{Deadline, SinkError};
 
 use crate::bundle::Bundles;
 use crate::database;
 use crate::fault::failed;
+use crate::history::{History, HistoryError};
 use crate::maintenance::{Lock, compact_step};
 
 /// How long a file that is locked is waited for.
@@ -21,20 +21,18 @@ pub struct Compacted {
     pub bytes_before: u64,
     /// Their size now, in bytes.
     pub bytes: u64,
-    /// How many cycles are left in the plain rows of `frames`.
-    pub hot_frames: u64,
+    /// How many cycles are left in the plain rows of `frames`. Counted at the end only, because counting takes
+    /// as long as sealing; `None` before.
+    pub hot_frames: Option<u64>,
 }
 
 /// Why a file is not compacted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
-    /// There is no such file.
-    #[error("{} does not exist", .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is missing, or holds no history.
+    #[error(transparent)]
+    NoHistory(#[from] HistoryError),
     /// A program that records to the file maintains it.
     #[error(
         "{} is maintained by a program that records to it, which compacts it bit by bit; stop it first",
@@ -64,9 +62,8 @@ pub fn compact(
     go_on: &mut dyn FnMut(Compacted) -> bool,
 ) -> Result<Compacted, CompactError> {
     let path = path.as_ref();
-    if matches!(path.try_exists(), Ok(false)) {
-        return Err(CompactError::Missing { path: path.to_owned() });
-    }
+    // What opens a file to write makes a history of an empty one; what opens it to read does not.
+    drop(History::open(path)?);
     let path = std::path::absolute(path)
         .map_err(|error| SinkError::io("can't make the path absolute", error))?;
     let locked = Lock::take(&path)
@@ -77,19 +74,17 @@ pub fn compact(
     let hot = i64::try_from(hot.as_secs()).unwrap_or(i64::MAX / 2);
     let wrong =
         |error| CompactError::Failed(failed(&format!("can't compact {}", path.display()), error));
-    let so_far = |db: &Connection| -> rusqlite::Result<Compacted> {
-        let frames: i64 = db.query_row("SELECT count(*) FROM frames", [], |row| row.get(0))?;
-        let hot_frames = u64::try_from(frames).unwrap_or(0);
-        Ok(Compacted { bytes_before: before, bytes: size(&path), hot_frames })
-    };
+    let so_far = |hot_frames| Compacted { bytes_before: before, bytes: size(&path), hot_frames };
     let mut bundles = Bundles::default();
     while compact_step(&db, &mut bundles, hot).map_err(wrong)? {
-        if !go_on(so_far(&db).map_err(wrong)?) {
+        if !go_on(so_far(None)) {
             break;
         }
     }
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(wrong)?;
-    so_far(&db).map_err(wrong)
+    let count = "SELECT count(*) FROM frames";
+    let frames: i64 = db.query_row(count, [], |row| row.get(0)).map_err(wrong)?;
+    Ok(so_far(u64::try_from(frames).ok()))
 }
 
 fn size(path: &Path) -> u64 {

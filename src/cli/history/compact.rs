@@ -32,8 +32,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     let done = {
         let mut progress = Progress::new();
         compact(&path, arguments.hot, &mut |so_far: Compacted| {
-            let left = so_far.hot_frames;
-            progress.say(&format!("{left} cycles not sealed, {}", bytes(so_far.bytes)));
+            let (before, now) = (bytes(so_far.bytes_before), bytes(so_far.bytes));
+            progress.say(&format!("{before} before, {now} now"));
             !interrupt.came()
         })?
     };

@@ -6,10 +6,12 @@
 
 mod compact;
 mod damage;
+mod destination;
 mod events;
 mod export;
 mod file;
 mod follow;
+mod hints;
 mod import;
 mod interrupt;
 mod meter;
@@ -26,6 +28,7 @@ mod time;
 mod verify;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -37,6 +40,9 @@ use crate::daemon::Clock;
 
 /// The rows that a table on a terminal has at most, unless more are asked for.
 const SCREENFULS: u64 = 1000;
+
+/// The exit code of options that make no sense, as clap has it.
+const WRONG_USAGE: u8 = 2;
 
 /// Arguments of `wanctl history`.
 #[derive(Debug, clap::Args)]
@@ -130,6 +136,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
 }
 
 fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(mistake) = arguments.selection.mistake() {
+        remark(mistake);
+        return Ok(WRONG_USAGE.into());
+    }
     let path = arguments.file.path()?;
     let names = Names::new();
     let now = Clock::start().stamp().unix_seconds();
@@ -139,27 +149,24 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     }
     if arguments.output.follow {
         if let Ok(history) = History::open(&path) {
-            names
-                .hints(&history, arguments.selection.metrics())?
-                .iter()
-                .for_each(|hint| remark(hint));
+            let mut hints = hints::of_metrics(&history, &names, arguments.selection.metrics())?;
+            hints.extend(hints::of_others(&history, &query)?);
+            hints.iter().for_each(|hint| remark(hint));
         }
         let past = arguments.selection.has_start();
         return follow::run(&path, query, past, &arguments.output, &names, out);
     }
-    let history = History::open(path).map_err(refused)?;
+    let history = History::open(&path).map_err(refused)?;
     // A terminal shows few rows at a time; a file or a program gets every one.
     let out = &mut BufWriter::with_capacity(1 << 16, out);
-    let found = write(&history, &query, &arguments.output, &names, out)?;
+    let found = write(&history, &path, &query, &arguments.output, &names, out)?;
     out.flush()?;
     damage::remark_on(&history);
-    let mut hints = names.hints(&history, arguments.selection.metrics())?;
-    if !found {
-        if query.from > query.to {
-            hints.push("the time ends before it begins".to_owned());
-        } else if hints.is_empty() {
-            hints.push(last_seen(&history, now)?);
-        }
+    let mut hints = hints::of_metrics(&history, &names, arguments.selection.metrics())?;
+    if found {
+        hints.extend(hints::of_tier(&history, &query)?);
+    } else {
+        hints.extend(of_nothing(&history, &query, hints.is_empty())?);
         if arguments.output.is_text() {
             writeln!(out, "No data found for the specified time range.")?;
             hints.drain(..).try_for_each(|hint| writeln!(out, "{hint}"))?;
@@ -168,7 +175,9 @@ fn show(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     }
     // What a program reads stays free of remarks.
     hints.iter().for_each(|hint| remark(hint));
-    Ok(ExitCode::SUCCESS)
+    // Whoever asked for a file and goes on with it must know that there is none.
+    let lacks_file = !found && arguments.output.plot.as_ref().is_some_and(Option::is_some);
+    Ok(if lacks_file { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 impl Output {
@@ -181,13 +190,14 @@ impl Output {
 /// Shows what there is, and returns whether there was anything.
 fn write(
     history: &History,
+    database: &Path,
     query: &Query,
     output: &Output,
     names: &Names,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     if let Some(target) = &output.plot {
-        return plot::draw(history, query, target.as_ref(), names, out);
+        return plot::draw(history, database, query, target.as_ref(), names, out);
     }
     if output.summary {
         return summary::write(history, query, output.json, names, out);
@@ -213,7 +223,8 @@ fn write(
     };
     if let (Some(limit), Some(_)) = (limit, records.next()) {
         let which = selection::end_of(query.order);
-        writeln!(out, "The {which} {limit} rows; --limit shows more.")?;
+        let rows = if limit == 1 { "row".to_owned() } else { format!("{limit} rows") };
+        writeln!(out, "The {which} {rows}; --limit shows more.")?;
     }
     Ok(found)
 }
@@ -227,6 +238,24 @@ fn refused(error: HistoryError) -> anyhow::Error {
 fn remark(text: &str) {
     // There is nobody else to tell when standard error is gone.
     let _ = writeln!(io::stderr(), "wanctl: {text}");
+}
+
+/// Says why nothing was found; `names_are_known` says whether all metrics are.
+fn of_nothing(
+    history: &History,
+    query: &Query,
+    names_are_known: bool,
+) -> anyhow::Result<Vec<String>> {
+    if query.from > query.to {
+        return Ok(vec!["the time begins after now".to_owned()]);
+    }
+    let mut hints = hints::of_others(history, query)?;
+    if names_are_known && hints.is_empty() {
+        hints.extend(hints::of_tier(history, query)?);
+        let now = Clock::start().stamp().unix_seconds();
+        hints.push(last_seen(history, now)?);
+    }
+    Ok(hints)
 }
 
 /// Says up to when there are rows.

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wanctl_sink_sqlite::{History, Query, SeriesName, Tiers};
+use wanctl_sink_sqlite::SeriesName;
 
-use super::refused;
 use crate::sink::{Metric, Unit, catalogue, nearest};
 
 /// What the names of the program's own metrics start with.
@@ -40,27 +39,26 @@ impl Names {
         full
     }
 
-    /// Says of each name that neither this program knows nor the file has which one may be meant.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading the file.
-    pub(super) fn hints<'a>(
-        &self,
-        history: &History,
-        asked: impl Iterator<Item = &'a str>,
-    ) -> anyhow::Result<Vec<String>> {
-        let mut hints = Vec::new();
-        for name in asked.filter(|name| self.meant(name).is_empty()) {
-            let (metrics, tiers, limit) = (vec![name.to_owned()], Tiers::Finest, Some(1));
-            let query = Query { metrics, tiers, limit, ..Query::default() };
-            if history.query(&query).map_err(refused)?.is_empty() {
-                let near = self.near(name).map(|near| format!("; did you mean {near:?}?"));
-                let near = near.unwrap_or_default();
-                hints.push(format!("no metric is called {name:?}{near}"));
-            }
+    /// Whether a full or short name stands for metrics of this program.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        !self.meant(name).is_empty()
+    }
+
+    /// A name of a metric that is like one that nobody knows.
+    pub(super) fn near(&self, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        if self.is_known(&name) {
+            return Some(name);
         }
-        Ok(hints)
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            // The prefix that most names have would make any two of them look alike.
+            let rests: Vec<&str> = self.catalogue.keys().map(|full| unprefixed(full)).collect();
+            let near = nearest(rest, &rests)?;
+            return self.catalogue.keys().find(|full| unprefixed(full) == near).map(|&n| n.into());
+        }
+        let shorts = self.catalogue.values().map(|metric| short(metric));
+        let parts: BTreeSet<&str> = shorts.flat_map(|s| s.split('_').chain([s])).collect();
+        nearest(&name, &parts.into_iter().collect::<Vec<_>>()).map(str::to_owned)
     }
 
     /// The name of a state, or else the number.
@@ -103,18 +101,6 @@ impl Names {
         let name = format!("_{name}_");
         full_names(&mut all().filter(|(_, short)| format!("_{short}_").contains(&name)))
     }
-
-    fn near(&self, name: &str) -> Option<String> {
-        if let Some(rest) = name.strip_prefix(PREFIX) {
-            // The prefix that most names have would make any two of them look alike.
-            let rests: Vec<&str> = self.catalogue.keys().map(|full| unprefixed(full)).collect();
-            let near = nearest(rest, &rests)?;
-            return self.catalogue.keys().find(|full| unprefixed(full) == near).map(|&n| n.into());
-        }
-        let shorts = self.catalogue.values().map(|metric| short(metric));
-        let parts: BTreeSet<&str> = shorts.flat_map(|s| s.split('_').chain([s])).collect();
-        nearest(name, &parts.into_iter().collect::<Vec<_>>()).map(str::to_owned)
-    }
 }
 
 fn unprefixed(name: &str) -> &str {
@@ -133,11 +119,21 @@ pub(super) fn short(metric: &Metric) -> &'static str {
     name.strip_suffix(unit).unwrap_or(name)
 }
 
-/// At most three decimals, without trailing zeros; zero has no sign.
+/// From here on, the digits before the point are more than are exact.
+const HUGE: f64 = 1e15;
+
+/// At most three decimals, without trailing zeros; zero has no sign, and huge numbers have an exponent.
 pub(super) fn number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    let trimmed = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    if value.is_finite() && value.abs() >= HUGE {
+        let text = format!("{value:.3e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", trimmed(digits)),
+            None => text,
+        };
+    }
+    let text = trimmed(&format!("{value:.3}"));
+    if text == "-0" { "0".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -180,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_at_most_three_decimals_and_zero_has_no_sign() {
+    fn numbers_are_short_and_zero_has_no_sign() {
         for (value, text) in [
             (23.4, "23.4"),
             (100.0, "100"),
@@ -190,6 +186,10 @@ mod tests {
             (-1.5, "-1.5"),
             (1.23456, "1.235"),
             (1_000_000.0, "1000000"),
+            (999_999_999_999_999.0, "999999999999999"),
+            (1e15, "1e15"),
+            (-1.5e300, "-1.5e300"),
+            (f64::INFINITY, "inf"),
         ] {
             assert_eq!(number(value), text);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::value_parser;
 use wanctl_sink_sqlite::{Order, Query, Tiers};
 
 use super::names::Names;
@@ -36,11 +37,11 @@ pub(super) struct Selection {
     /// Only rows with this label; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
-    /// How fine: auto, raw, 1m, 5m or 1h
+    /// How fine: auto (of a summary the finest there is), raw, 1m, 5m or 1h
     #[arg(long, default_value = "auto", value_name = "TIER", value_parser = tier)]
     tier: Tiers,
     /// The most rows [default: 1000 of a table on a terminal]
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// How many rows to leave out first
     #[arg(long, default_value_t = 0, value_name = "ROWS")]
@@ -81,6 +82,12 @@ impl Selection {
     /// The metrics' names as they were given.
     pub(super) fn metrics(&self) -> impl Iterator<Item = &str> {
         self.metrics.iter().map(|name| name.trim()).filter(|name| !name.is_empty())
+    }
+
+    /// What is wrong with options that are each right.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        let is_reversed = self.from.zip(self.to).is_some_and(|(from, to)| from > to);
+        (is_reversed && self.last.is_none()).then_some("--from is after --to")
     }
 
     /// Whether it is said when the time begins.

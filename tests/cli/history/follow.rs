@@ -177,9 +177,14 @@ fn events_are_followed_with_the_state_they_came_from() {
 }
 
 #[test]
-fn a_metric_that_nobody_knows_is_said_at_once() {
+fn a_metric_and_a_wan_that_nobody_knows_are_said_at_once() {
     let original = Original::new();
-    let command = "history --db {} --follow --metrics ratee";
-    let follower = original.place.start(original.place.command(command, &original.file));
-    poll("the hint", || follower.log_so_far().contains("did you mean \"rate\"?").then_some(()));
+    for (options, hint) in [
+        ("--metrics ratee", "did you mean \"rate\"?\n"),
+        ("--wan dsl", "no WAN is called \"dsl\"; there are: cable\n"),
+    ] {
+        let command = format!("history --db {{}} --follow {options}");
+        let follower = original.place.start(original.place.command(&command, &original.file));
+        poll(hint, || follower.log_so_far().ends_with(hint).then_some(()));
+    }
 }

@@ -213,6 +213,7 @@ fn a_summary_has_statistics_of_levels_and_shares_of_states() {
             "source": "",
             "labels": null,
             "samples": 10,
+            "tier": "raw",
             "min": 24.5,
             "max": 88.25,
             "avg": 30.875,
@@ -230,11 +231,8 @@ fn a_summary_says_whose_series_it_is_where_a_metric_has_several() {
     let original = Original::new();
     original.add_to("dsl", BEGIN, "wanctl_rtt_ms", 30.0, None);
     let out = original.history("--summary --metrics rtt").out;
-    let heads: Vec<&str> = out.lines().filter(|line| line.contains("samples")).collect();
-    assert_eq!(
-        heads,
-        ["wanctl_rtt_ms (10 samples) wan=cable", "wanctl_rtt_ms (1 samples) wan=dsl"]
-    );
+    let heads: Vec<&str> = out.lines().filter(|line| line.contains(" sample")).collect();
+    assert_eq!(heads, ["wanctl_rtt_ms (10 samples) wan=cable", "wanctl_rtt_ms (1 sample) wan=dsl"]);
 }
 
 #[test]
@@ -251,7 +249,7 @@ fn events_say_what_changed_and_why() {
         "--events --limit 1",
         expect![[r#"
         2026-01-25 20:14:06.000  cable    state download RED → GREEN  RTT is back
-        The newest 1 rows; --limit shows more.
+        The newest row; --limit shows more.
     "#]],
     );
 }
@@ -286,6 +284,8 @@ fn wrong_usage_has_its_own_exit_code() {
         "--plot chart.pdf",
         "--follow --to 2026-01-25",
         "--summary --limit 5",
+        "--from 2026-01-26 --to 2026-01-25",
+        "--limit 0",
         "--plot --oldest-first",
         "--nonsense",
     ] {
@@ -295,12 +295,37 @@ fn wrong_usage_has_its_own_exit_code() {
 }
 
 #[test]
-fn a_range_that_ends_before_it_begins_says_so() {
-    let history = Original::new().run("--from 2026-01-26 --to 2026-01-25").success();
+fn a_range_after_now_says_so() {
+    let history = Original::new().run("--from 9000-01-01").success();
     assert_eq!(
         history.out,
-        "No data found for the specified time range.\nthe time ends before it begins\n"
+        "No data found for the specified time range.\nthe time begins after now\n"
     );
+}
+
+#[test]
+fn a_wan_a_source_and_a_label_that_are_not_there_are_said() {
+    let original = Original::new();
+    for (options, hint) in [
+        ("--wan foo", "no WAN is called \"foo\"; there are: cable"),
+        ("--source autorat", "no source is called \"autorat\""),
+        ("--label direction=up", "no row has the label direction=up"),
+        (
+            "--metrics rtt,RTT,Stat --to 2026-01-25",
+            "no metric is called \"RTT\"; did you mean \"rtt\"?",
+        ),
+    ] {
+        let range = if options.contains("--to") { "" } else { "--last 1000w" };
+        for how in ["", "--summary", "--plot"] {
+            let out = original.run(&format!("{range} {options} {how}")).success().out;
+            assert!(out.lines().any(|line| line.starts_with(hint)), "{options} {how}: {out}");
+        }
+        let json = original.run(&format!("{range} {options} --json")).success();
+        assert_eq!(json.out, "[]\n");
+        assert!(json.err.contains(&format!("wanctl: {hint}")), "{}", json.err);
+    }
+    let known = original.history("--wan cable --label direction=download --metrics rtt,state");
+    assert_eq!(known.err, "");
 }
 
 #[test]

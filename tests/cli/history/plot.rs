@@ -86,14 +86,89 @@ fn a_png_has_the_colours_of_the_lines_and_states() {
 #[test]
 fn nothing_to_draw_makes_no_file() {
     let original = Original::empty();
-    let history = original.history("--plot chart.svg");
+    let from = "--from 2026-01-25 --to 2026-01-26 --plot";
+    let history = original.run(&format!("{from} chart.svg")).failure();
     assert!(history.out.starts_with("No data found"), "{}", history.out);
+    original.run(from).success();
     assert!(original.place.files().is_empty());
+}
+
+#[test]
+fn a_picture_replaces_a_picture_but_no_database_and_no_folder() {
+    let original = Original::new();
+    let path = |name: &str| original.place.work().join(name);
+    fs::write(path("old.svg"), "<svg/>").unwrap();
+    original.history("--plot old.svg");
+    assert!(fs::read_to_string(path("old.svg")).unwrap().contains("<polyline"));
+
+    fs::copy(&original.file, path("copy.svg")).unwrap();
+    fs::hard_link(&original.file, path("history.png")).unwrap();
+    fs::create_dir(path("folder.svg")).unwrap();
+    for (name, reason) in [
+        ("copy.svg", "is an SQLite database"),
+        ("history.png", "belongs to the history"),
+        ("folder.svg", "is a folder"),
+    ] {
+        let refused = original.run(&format!("--from 2026-01-25 --plot {name}")).failure();
+        assert!(refused.err.contains(reason), "{}", refused.err);
+    }
+    assert!(fs::read(path("copy.svg")).unwrap() == fs::read(&original.file).unwrap());
+    original.history("--json");
+}
+
+#[test]
+fn the_sinks_own_metrics_are_drawn_only_when_they_are_named() {
+    let original = Original::new();
+    original.add_to("cable", 1_769_372_045, "wanctl_sink_queue_length", 3.0, None);
+    assert!(!original.history("--plot").out.contains("sink"));
+    let named = original.history("--plot --metrics wanctl_sink_queue_length").out;
+    assert!(named.contains("sink_queue"), "{named}");
+}
+
+#[test]
+fn long_legends_and_long_names_stay_within_the_width() {
+    let original = Original::new();
+    for number in 0..30 {
+        let labels =
+            format!(r#"{{"direction": "download", "queue": "a queue of number {number}"}}"#);
+        let at = 1_769_372_045;
+        original.add_to("cable", at, "wanctl_rtt_ms", 20.0, Some(&labels));
+    }
+    let metrics: Vec<String> =
+        (0..30).map(|number| format!("cake_level_of_tin_{number}")).collect();
+    for metric in &metrics {
+        original.add_to("cable", 1_769_372_045, metric, 20.0, None);
+    }
+    let chart = original.history("--plot").out;
+    assert!(chart.lines().all(|line| line.chars().count() <= 58), "{chart}");
+    assert!(metrics.iter().all(|metric| chart.contains(&format!("— {metric}"))), "{chart}");
+
+    original.history("--plot chart.svg");
+    let svg = fs::read_to_string(original.place.work().join("chart.svg")).unwrap();
+    let number = |text: &str, key: &str| -> f64 {
+        let rest = text.split_once(&format!("{key}=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let width = number(&svg, "width");
+    for text in svg.lines().filter(|line| line.starts_with("<text")) {
+        let content = text.split_once('>').unwrap().1.split_once('<').unwrap().0;
+        let (x, length) = (number(text, "x"), content.chars().count() as f64 * 6.0);
+        let fits = match () {
+            () if text.contains("\"end\"") => x - length >= 0.0,
+            () if text.contains("\"start\"") => x + length <= width,
+            () => x + length / 2.0 <= width,
+        };
+        assert!(fits, "{text}");
+    }
 }
 
 #[test]
 fn a_picture_that_can_not_be_written_is_an_error_with_its_path() {
     let original = Original::new();
     let refused = original.run("--from 2026-01-25 --plot missing/chart.svg").failure();
-    assert!(refused.err.starts_with("wanctl: can't write missing/chart.svg: "), "{}", refused.err);
+    assert!(
+        refused.err.starts_with("wanctl: can't write beside missing/chart.svg: "),
+        "{}",
+        refused.err
+    );
 }

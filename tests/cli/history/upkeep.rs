@@ -141,6 +141,80 @@ fn compacting_seals_old_rows_and_loses_none() {
 }
 
 #[test]
+fn a_tier_without_an_interval_says_so_beside_the_events() {
+    let place = recorded();
+    let hint = "no interval of 1h begins in this time, or none that is over and summed up\n";
+    let run = |options: &str| {
+        let arguments = format!("history --db history.db --last 5m --tier 1h {options}");
+        place.run(&arguments, Path::new("")).success()
+    };
+    let rows = run("");
+    assert!(rows.out.contains("wanctl_config_snapshot"), "{}", rows.out);
+    assert_eq!(rows.err, format!("wanctl: {hint}"));
+    assert!(run("--summary").out.contains(hint));
+    assert_eq!(run("--events").err, "");
+}
+
+#[test]
+fn only_a_history_is_compacted() {
+    let place = Place::new();
+    let path = place.work().join("history.db");
+    let refused = history(&place, "compact").failure();
+    assert_eq!(refused.err, "wanctl: history.db does not exist\n");
+    std::fs::write(&path, "").unwrap();
+    let refused = history(&place, "compact").failure();
+    assert!(refused.err.contains("history.db holds no history"), "{}", refused.err);
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    assert_eq!(place.files(), ["history.db"], "nothing is made beside it");
+    sql(&place, "CREATE TABLE notes (text)");
+    let before = std::fs::read(&path).unwrap();
+    let refused = history(&place, "compact").failure();
+    assert!(refused.err.contains("history.db holds no history"), "{}", refused.err);
+    assert!(std::fs::read(&path).unwrap() == before);
+}
+
+#[test]
+fn a_summary_is_of_the_finest_rows_and_says_so_where_it_is_of_intervals() {
+    let place = recorded();
+    let newest = "SELECT max(sec) FROM frames";
+    let db = Connection::open(place.work().join("history.db")).unwrap();
+    let newest: i64 = db.query_row(newest, [], |row| row.get(0)).unwrap();
+    let begin = newest / 3600 * 3600 - 172_800;
+    // Once a second for eight hours, two days ago: 19 of 20 at 20 ms, the last at 40 ms.
+    sql(
+        &place,
+        &format!(
+            "WITH RECURSIVE
+                 seconds(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM seconds WHERE n < 28799),
+                 cells(n, v) AS (SELECT n, iif(n % 20 = 19, 4000, 2000) FROM seconds)
+             INSERT INTO frames SELECT bundle_id, {begin} + n, 0, v, v, v, v, v, v, v, v
+             FROM cells, series WHERE metric_name = 'wanctl_rtt_ms' AND source = 'autorate'"
+        ),
+    );
+    history(&place, "compact").success();
+    let summary = |options: &str| {
+        let [from, to] =
+            [0, 28_799].map(|n| jiff::Timestamp::from_second(begin + n).unwrap().to_string());
+        let of = "--summary --metrics rtt --source autorate --db history.db";
+        let arguments = format!("history --from {from} --to {to} {of} {options}");
+        place.run(&arguments, Path::new("")).success()
+    };
+    let raw = &summary("--json").json()[0];
+    assert_eq!(
+        (&raw["samples"], &raw["tier"], &raw["p99"]),
+        (&28_800.into(), &"raw".into(), &40.0.into())
+    );
+    assert!(summary("").out.starts_with("wanctl_rtt_ms (28800 samples)\n"));
+    let minutes = &summary("--json --tier 1m").json()[0];
+    assert_eq!((&minutes["tier"], &minutes["p99"]), (&"1m".into(), &21.0.into()));
+    let text = summary("--tier 1m").out;
+    assert!(text.starts_with("wanctl_rtt_ms (480 intervals of 1m)\n"), "{text}");
+    sql(&place, "DELETE FROM chunks; UPDATE bundles SET raw_from = rolled_to");
+    let left = summary("").out;
+    assert!(left.starts_with("wanctl_rtt_ms (480 intervals of 1m)\n"), "{left}");
+}
+
+#[test]
 fn a_file_that_a_daemon_maintains_is_left_to_it() {
     let place = Place::new();
     let config = place.write("wan.yaml", &format!("{BOTH}storage: {{ db_path: history.db }}\n"));

@@ -1,28 +1,27 @@
 //! `wanctl history export`: rows for other programs, as CSV, JSON lines or Parquet.
 //!
-//! Rows come one after the other, so a year takes no more memory than a minute. A file appears under its
-//! name when it is complete.
+//! Rows come one after the other, so a year takes no more memory than a minute.
 
 #[cfg(feature = "parquet")]
 mod parquet;
-mod unfinished;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use wanctl_sink_sqlite::{History, HistoryError, Order, Query, Record, Tiers};
 
-use self::unfinished::Unfinished;
 use super::damage;
+use super::destination::Destination;
 use super::file::Location;
 use super::interrupt::Interrupt;
 use super::meter::Meter;
 use super::names::Names;
 use super::selection::Selection;
-use super::{refused, remark, rows};
+use super::stats::bytes;
+use super::{WRONG_USAGE, hints, of_nothing, refused, remark, rows};
 use crate::daemon::Clock;
 
 /// Arguments of `wanctl history export`.
@@ -41,13 +40,13 @@ pub(super) struct Arguments {
     file: Location,
     #[command(flatten)]
     selection: Selection,
-    /// In which form [default: by the name of --output, or csv]
+    /// In which form [default: by the suffix of --output: csv, json, jsonl, ndjson or parquet; or csv]
     #[arg(long, value_name = "FORM")]
     format: Option<Format>,
     /// The file to write; - is standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace a file that is there; never a database
     #[arg(long)]
     force: bool,
 }
@@ -65,12 +64,12 @@ enum Format {
 }
 
 impl Format {
-    /// That of a file with this name.
+    /// That of a file with this name; `None` for a name that does not say.
     fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        match extension.to_ascii_lowercase().as_str() {
-            "jsonl" | "ndjson" => Some(Format::Jsonl),
-            extension => Format::from_str(extension, true).ok(),
+        let suffix = path.extension()?.to_str()?.to_ascii_lowercase();
+        match suffix.as_str() {
+            "json" | "ndjson" => Some(Format::Jsonl),
+            suffix => Format::from_str(suffix, true).ok(),
         }
     }
 
@@ -80,11 +79,23 @@ impl Format {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(mistake) = arguments.selection.mistake() {
+        remark(mistake);
+        return Ok(WRONG_USAGE.into());
+    }
     let names = Names::new();
     let query = query(arguments, &names);
-    let path = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
-    let format = arguments.format.or_else(|| path.and_then(Format::of)).unwrap_or(Format::Csv);
-    let history = History::open(arguments.file.path()?).map_err(refused)?;
+    let path = arguments.output.as_deref().filter(|path| !is_standard_output(path));
+    let format = match (arguments.format, path) {
+        (Some(format), _) => format,
+        (None, None) => Format::Csv,
+        (None, Some(path)) => Format::of(path).ok_or_else(|| {
+            let name = path.display();
+            anyhow!("the name {name} does not say in which form; give --format")
+        })?,
+    };
+    let database = arguments.file.path()?;
+    let history = History::open(&database).map_err(refused)?;
     let Some(path) = path else {
         if format.is_binary() && io::stdout().is_terminal() {
             bail!("this form is not for a terminal; give --output FILE");
@@ -92,36 +103,61 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
         let mut counter = Counter::new(io::stderr().is_terminal() && !io::stdout().is_terminal());
         let records = history.records(&query).map_err(refused)?;
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(out))?;
+        let rows = counter.rows;
+        drop(counter);
+        explain(rows, arguments, &history, &query, &names)?;
         return Ok(exit_code(&history));
     };
-    if path.exists() && !arguments.force {
-        bail!("{} is there already; --force replaces it", path.display());
-    }
+    // Before signals are watched, because a pipe is opened only when somebody reads it.
+    let mut file = Destination::open(path, arguments.force, &database)?;
     let interrupt = Interrupt::watch()?;
     let mut counter = Counter::new(true);
-    let mut file = Unfinished::beside(path)
-        .with_context(|| format!("can't write beside {}", path.display()))?;
     let records = history.records(&query).map_err(refused)?;
     let records = records.take_while(|_| !interrupt.came());
     let written =
         write(format, &mut counter.count(records), &names, &mut BufWriter::new(file.writer()));
     if interrupt.came() {
-        remark("stopped; nothing was written");
+        remark(if file.is_file() { "stopped; nothing was written" } else { "stopped" });
         return Ok(Interrupt::exit_code());
     }
-    let bytes = written.and_then(|()| Ok(file.finish()?)).map_err(|error| {
+    let size = written.and_then(|()| Ok(file.finish()?)).map_err(|error| {
         // What fails is the file, not the history, which has its own words.
         error.context(format!("can't write {}", path.display()))
     })?;
-    let (rows, megabytes) = (counter.rows, bytes as f64 / 1e6);
+    let rows = counter.rows;
     drop(counter);
-    remark(&format!("{rows} rows in {} ({megabytes:.1} MB)", path.display()));
+    let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+    remark(&format!("{rows} rows in {}{size}", path.display()));
+    explain(rows, arguments, &history, &query, &names)?;
     Ok(exit_code(&history))
 }
 
 /// That of an export which is written. A script has to know when rows are missing from it.
 fn exit_code(history: &History) -> ExitCode {
     if damage::remark_on(history) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Says which metrics there are not, and if there were no rows at all, why.
+fn explain(
+    rows: u64,
+    arguments: &Arguments,
+    history: &History,
+    query: &Query,
+    names: &Names,
+) -> anyhow::Result<()> {
+    let mut hints = hints::of_metrics(history, names, arguments.selection.metrics())?;
+    if rows == 0 {
+        hints.extend(of_nothing(history, query, hints.is_empty())?);
+    } else {
+        hints.extend(hints::of_tier(history, query)?);
+    }
+    hints.iter().for_each(|hint| remark(hint));
+    Ok(())
+}
+
+/// Whether a path is a name of standard output, which is written as it is, whatever it leads to.
+fn is_standard_output(path: &Path) -> bool {
+    [Path::new("-"), Path::new("/dev/stdout")].contains(&path)
 }
 
 /// What to ask: everything, as fine as it is, unless something else was said.

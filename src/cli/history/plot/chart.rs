@@ -14,6 +14,10 @@ use super::columns::{Columns, Span};
 use crate::sink::{Kind, Metric, Unit};
 use crate::telemetry::RTT_DELTA;
 
+/// What the names of the sinks' metrics of themselves start with: they say how recording goes, not how the
+/// link does.
+const OF_SINKS: &str = "wanctl_sink_";
+
 /// A chart.
 pub(super) struct Chart {
     pub(super) span: Span,
@@ -93,6 +97,9 @@ impl Chart {
             progress.row();
             if record.is_event {
                 group(&mut groups, &record.series).events.push(event(&record, names));
+                continue;
+            }
+            if query.metrics.is_empty() && record.series.metric_name.starts_with(OF_SINKS) {
                 continue;
             }
             let lasting = record.granularity.seconds() * 1_000_000;

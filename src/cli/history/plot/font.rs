@@ -10,6 +10,9 @@ pub(super) const ASCENT: usize = 7;
 /// The columns of a character from the left, the topmost dot in the lowest bit. What the font does not
 /// have is an empty box.
 pub(super) fn glyph(c: char) -> [u8; WIDTH] {
+    if c == '…' {
+        return [0x40, 0x00, 0x40, 0x00, 0x40];
+    }
     let at = (c as usize).checked_sub(' ' as usize);
     at.and_then(|at| GLYPHS.get(at)).copied().unwrap_or([0x7f, 0x41, 0x41, 0x41, 0x7f])
 }

@@ -14,14 +14,14 @@ mod png;
 mod svg;
 mod terminal;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use wanctl_sink_sqlite::{History, Order, Query};
 
 use self::chart::Chart;
+use super::destination::Destination;
 use super::names::Names;
 use super::refused;
 
@@ -49,9 +49,11 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
     }
 }
 
-/// Draws what matches, and returns whether there was anything; without, no file is made.
+/// Draws what matches, and returns whether there was anything; without, no file is made. `database` is the
+/// file of the history.
 pub(super) fn draw(
     history: &History,
+    database: &Path,
     query: &Query,
     target: Option<&Target>,
     names: &Names,
@@ -69,17 +71,24 @@ pub(super) fn draw(
     }
     match target {
         None => terminal::draw(&chart, terminal::has_colour(), out)?,
-        Some(Target::Svg(path)) => save(path, picture::svg(&chart).as_bytes())?,
-        Some(Target::Png(path)) => save(path, &picture::png(&chart)?)?,
+        Some(Target::Svg(path)) => save(path, picture::svg(&chart).as_bytes(), database)?,
+        Some(Target::Png(path)) => save(path, &picture::png(&chart)?, database)?,
     }
     Ok(true)
 }
 
-fn save(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || {
-        let mut file = BufWriter::new(File::create(path)?);
-        file.write_all(bytes)?;
-        file.flush()
-    };
-    write().with_context(|| format!("can't write {}", path.display()))
+/// Writes a picture, in the place of an earlier one if there is one.
+fn save(path: &Path, bytes: &[u8], database: &Path) -> anyhow::Result<()> {
+    let mut file = Destination::open(path, true, database)?;
+    let written = file.writer().write_all(bytes).and_then(|()| file.finish());
+    written.map(drop).with_context(|| format!("can't write {}", path.display()))
+}
+
+/// A text of at most so many characters; of a longer one, the beginning.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let begin: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{begin}…")
 }

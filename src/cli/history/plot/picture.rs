@@ -4,15 +4,23 @@ use jiff::tz::TimeZone;
 
 use super::axis::{self, Values};
 use super::chart::{Chart, Group, Panel, Strip};
+use super::cut;
 use super::palette::{self, Colour};
 use super::png::Png;
 use super::svg::Svg;
 use crate::cli::history::names;
 
-/// The width of the picture; all lengths are pixels of a usual screen.
-const WIDTH: f64 = 1200.0;
-/// Room for names and numbers on the left.
+/// Room for names and numbers on the left, if they are not longer than usual; all lengths are pixels of a
+/// usual screen.
 const LEFT: f64 = 124.0;
+/// Room on the right, for half of the last time.
+const RIGHT: f64 = 28.0;
+/// Between a name and what it is the name of.
+const GAP: f64 = 8.0;
+/// The most characters of a name on the left.
+const LONGEST: usize = 48;
+/// A line of a legend.
+const LINE: f64 = 14.0;
 /// How many columns series have in a picture, each a pixel wide.
 pub(super) const COLUMNS: usize = 1056;
 
@@ -54,7 +62,7 @@ pub(super) trait Surface {
 
 /// A chart as SVG.
 pub(super) fn svg(chart: &Chart) -> String {
-    let mut svg = Svg::new(WIDTH, height(chart));
+    let mut svg = Svg::new(width(chart), height(chart));
     draw(chart, &mut svg);
     svg.finish()
 }
@@ -65,28 +73,68 @@ pub(super) fn svg(chart: &Chart) -> String {
 ///
 /// Those of the encoder.
 pub(super) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
-    let mut png = Png::new(WIDTH, height(chart));
+    let mut png = Png::new(width(chart), height(chart));
     draw(chart, &mut png);
     Ok(png.finish()?)
+}
+
+/// Where the columns begin: right of the longest name.
+fn left(chart: &Chart) -> f64 {
+    let strips = chart.groups.iter().flat_map(|group| &group.strips);
+    let longest = strips.map(|strip| strip.name.chars().count()).max().unwrap_or_default();
+    LEFT.max(longest.min(LONGEST) as f64 * CHARACTER + 2.0 * GAP)
+}
+
+fn width(chart: &Chart) -> f64 {
+    left(chart) + COLUMNS as f64 + RIGHT
 }
 
 fn height(chart: &Chart) -> f64 {
     let group = |group: &Group| {
         let strips = group.strips.len() + usize::from(!group.events.is_empty());
         let legend = if group.strips.is_empty() { 0.0 } else { LEGEND };
-        let panels = group.panels.len() as f64 * (HEADER + PANEL + BETWEEN);
+        let panels = group.panels.iter().map(|panel| header(panel) + PANEL + BETWEEN);
+        let panels = panels.sum::<f64>();
         TITLE + panels + strips as f64 * (STRIP + BETWEEN) + AXIS + legend
     };
     HEAD + chart.groups.iter().map(group).sum::<f64>() + FOOT
 }
 
+/// The height of what is above a panel: its legend.
+fn header(panel: &Panel) -> f64 {
+    let mut flow = Flow::default();
+    let last = panel.lines.iter().map(|line| flow.next(&line.name).1).last();
+    HEADER + last.unwrap_or_default() as f64 * LINE
+}
+
+/// Where the entries of a legend stand, of which as many share a line as fit.
+#[derive(Default)]
+struct Flow {
+    line: usize,
+    right: f64,
+}
+
+impl Flow {
+    /// How far from the left, and in which line.
+    fn next(&mut self, name: &str) -> (f64, usize) {
+        let width = 15.0 + name.chars().count().min(LONGEST) as f64 * CHARACTER;
+        if self.right > 0.0 && self.right + width > COLUMNS as f64 {
+            *self = Flow { line: self.line + 1, right: 0.0 };
+        }
+        let left = self.right;
+        self.right += width + 3.0 * CHARACTER;
+        (left, self.line)
+    }
+}
+
 fn draw(chart: &Chart, on: &mut dyn Surface) {
     let (first, last) = chart.span.ends();
-    on.rectangle([0.0, 0.0, WIDTH, height(chart)], palette::PAPER);
-    on.text([LEFT, 22.0], Anchor::Start, &format!("{first} to {last}"), palette::INK);
+    let left = left(chart);
+    on.rectangle([0.0, 0.0, width(chart), height(chart)], palette::PAPER);
+    on.text([left, 22.0], Anchor::Start, &format!("{first} to {last}"), palette::INK);
     let mut top = HEAD;
     for group in &chart.groups {
-        top = Drawing { chart, group, on: &mut *on }.group(top);
+        top = Drawing { chart, group, left, on: &mut *on }.group(top);
     }
 }
 
@@ -94,17 +142,18 @@ fn draw(chart: &Chart, on: &mut dyn Surface) {
 struct Drawing<'a> {
     chart: &'a Chart,
     group: &'a Group,
+    left: f64,
     on: &'a mut dyn Surface,
 }
 
 impl Drawing<'_> {
     /// Draws the group below `top`, and returns where it ends.
     fn group(&mut self, mut top: f64) -> f64 {
-        self.on.text([LEFT, top + 16.0], Anchor::Start, &self.group.title, palette::INK);
+        self.on.text([self.left, top + 16.0], Anchor::Start, &self.group.title, palette::INK);
         top += TITLE;
         for panel in &self.group.panels {
             self.panel(panel, top);
-            top += HEADER + PANEL + BETWEEN;
+            top += header(panel) + PANEL + BETWEEN;
         }
         for strip in &self.group.strips {
             self.strip(strip, top);
@@ -121,7 +170,7 @@ impl Drawing<'_> {
             self.on.rectangle([self.x(at), top - BETWEEN, 1.0, 5.0], palette::INK);
             self.on.text([self.x(at), top + 12.0], Anchor::Middle, &text, palette::INK);
         }
-        self.on.rectangle([LEFT, top - BETWEEN, COLUMNS as f64, 1.0], palette::INK);
+        self.on.rectangle([self.left, top - BETWEEN, COLUMNS as f64, 1.0], palette::INK);
         top += AXIS;
         if self.group.strips.is_empty() { top } else { self.states(top) }
     }
@@ -131,22 +180,22 @@ impl Drawing<'_> {
     }
 
     fn x(&self, at: i64) -> f64 {
-        LEFT + self.chart.span.share(at).clamp(0.0, 1.0) * COLUMNS as f64
+        self.left + self.chart.span.share(at).clamp(0.0, 1.0) * COLUMNS as f64
     }
 
     fn name(&mut self, name: &str, top: f64) {
-        self.on.text([LEFT - 8.0, top + 12.0], Anchor::End, name, palette::INK);
+        self.on.text([self.left - GAP, top + 12.0], Anchor::End, name, palette::INK);
     }
 
     fn panel(&mut self, panel: &Panel, top: f64) {
         let (min, max) = panel.range();
         let axis = Values::new(min, max, 5);
-        let (top, legend) = (top + HEADER, top + 14.0);
+        let (top, legend) = (top + header(panel), top + 14.0);
         let y = |value: f64| top + (1.0 - axis.share(value)) * PANEL;
         for &mark in &axis.marks {
-            self.on.rectangle([LEFT, y(mark), COLUMNS as f64, 1.0], palette::FAINT);
+            self.on.rectangle([self.left, y(mark), COLUMNS as f64, 1.0], palette::FAINT);
             let text = names::number(mark);
-            self.on.text([LEFT - 8.0, y(mark) + 4.0], Anchor::End, &text, palette::INK);
+            self.on.text([self.left - GAP, y(mark) + 4.0], Anchor::End, &text, palette::INK);
         }
         for (at, _) in self.times() {
             self.on.rectangle([self.x(at), top, 1.0, PANEL], palette::FAINT);
@@ -157,12 +206,12 @@ impl Drawing<'_> {
                 self.on.rectangle([self.x(*at), top, 1.0, PANEL], pale);
             }
         }
-        self.on.text([LEFT - 8.0, legend], Anchor::End, panel.unit, palette::INK);
-        let mut left = LEFT;
+        self.on.text([self.left - GAP, legend], Anchor::End, panel.unit, palette::INK);
+        let mut flow = Flow::default();
         for (position, line) in panel.lines.iter().enumerate() {
             let colour = palette::line(position);
             for run in line.columns.runs() {
-                let left = |column: usize| LEFT + column as f64;
+                let left = |column: usize| self.left + column as f64;
                 let bars = run.iter().filter(|(_, cell)| cell.max > cell.min);
                 let bars = bars.map(|&(at, cell)| [left(at), y(cell.max), y(cell.min)]);
                 self.on.bars(&bars.collect::<Vec<_>>(), colour);
@@ -174,15 +223,16 @@ impl Drawing<'_> {
                 }
                 self.on.line(&points, colour);
             }
-            left = self.key(left, legend, &line.name, colour);
+            let (right, below) = flow.next(&line.name);
+            self.key([self.left + right, legend + below as f64 * LINE], &line.name, colour);
         }
     }
 
     fn strip(&mut self, strip: &Strip, top: f64) {
-        self.name(&strip.name, top);
+        self.name(&cut(&strip.name, LONGEST), top);
         for (columns, code) in strip.columns.worst() {
             let colour = palette::state(strip.state(code), code);
-            let (left, width) = (LEFT + columns.start as f64, columns.len() as f64);
+            let (left, width) = (self.left + columns.start as f64, columns.len() as f64);
             self.on.rectangle([left, top, width, STRIP], colour);
         }
     }
@@ -190,20 +240,21 @@ impl Drawing<'_> {
     /// Says which colour is which state, and returns where that ends.
     fn states(&mut self, top: f64) -> f64 {
         let mut said: Vec<&str> = Vec::new();
-        let mut left = LEFT;
+        let mut flow = Flow::default();
         for (code, name) in self.group.strips.iter().flat_map(|strip| &strip.states) {
             if !said.contains(&name.as_str()) {
-                left = self.key(left, top + 10.0, name, palette::state(name, *code));
+                let (right, below) = flow.next(name);
+                let at = [self.left + right, top + 10.0 + below as f64 * LINE];
+                self.key(at, name, palette::state(name, *code));
                 said.push(name);
             }
         }
         top + LEGEND
     }
 
-    /// A sample of a colour and what it means; returns where the next one may stand.
-    fn key(&mut self, left: f64, base: f64, name: &str, colour: Colour) -> f64 {
+    /// A sample of a colour and what it means.
+    fn key(&mut self, [left, base]: [f64; 2], name: &str, colour: Colour) {
         self.on.rectangle([left, base - 8.0, 10.0, 8.0], colour);
-        self.on.text([left + 15.0, base], Anchor::Start, name, palette::INK);
-        left + 15.0 + (name.chars().count() + 3) as f64 * CHARACTER
+        self.on.text([left + 15.0, base], Anchor::Start, &cut(name, LONGEST), palette::INK);
     }
 }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::axis::{self, Values};
 use super::chart::{Chart, Group, Panel, Strip};
+use super::cut;
 use super::palette::{self, Colour};
 
 /// Room for names and numbers on the left.
@@ -53,7 +54,7 @@ pub(super) fn draw(chart: &Chart, has_colour: bool, out: &mut dyn Write) -> anyh
         }
         draw_events(group, chart, &pen, out)?;
         draw_times(chart, out)?;
-        draw_states(group, &pen, out)?;
+        draw_states(group, chart.columns / DOTS[0], &pen, out)?;
     }
     Ok(())
 }
@@ -138,9 +139,14 @@ fn draw_panel(panel: &Panel, chart: &Chart, pen: &Pen, out: &mut dyn Write) -> i
         }
     }
     let names = panel.lines.iter().enumerate();
-    let names = names.map(|(at, line)| pen.ink(&format!("— {}", line.name), palette::line(at)));
-    let names = names.collect::<Vec<_>>().join("  ");
-    writeln!(out, "{:>gutter$}  {names}", panel.unit, gutter = GUTTER - 2)?;
+    let names = names.map(|(at, line)| {
+        let name = format!("— {}", cut(&line.name, width - 2));
+        (name.chars().count(), pen.ink(&name, palette::line(at)))
+    });
+    for (at, names) in lines(names, width).into_iter().enumerate() {
+        let unit = if at == 0 { panel.unit } else { "" };
+        writeln!(out, "{unit:>gutter$}  {names}", gutter = GUTTER - 2)?;
+    }
     for text_row in 0..ROWS {
         let mark = axis.marks.iter().find(|&&mark| row(mark) / DOTS[1] == text_row);
         let (label, edge) = match mark {
@@ -169,7 +175,7 @@ fn draw_strip(strip: &Strip, chart: &Chart, pen: &Pen, out: &mut dyn Write) -> i
             pen.ground(&letter(name).to_string(), palette::state(name, code))
         }
     });
-    let name: String = strip.name.chars().take(GUTTER - 2).collect();
+    let name = cut(&strip.name, GUTTER - 2);
     let letters: String = letters.collect();
     let line = format!("{name:>gutter$}  {letters}", gutter = GUTTER - 2);
     writeln!(out, "{}", line.trim_end())
@@ -214,7 +220,7 @@ fn draw_times(chart: &Chart, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What the letters of the strips mean.
-fn draw_states(group: &Group, pen: &Pen, out: &mut dyn Write) -> io::Result<()> {
+fn draw_states(group: &Group, width: usize, pen: &Pen, out: &mut dyn Write) -> io::Result<()> {
     let mut known: Vec<(f64, &str)> = Vec::new();
     for (code, name) in group.strips.iter().flat_map(|strip| &strip.states) {
         if !known.iter().any(|(_, other)| other == name) {
@@ -223,8 +229,28 @@ fn draw_states(group: &Group, pen: &Pen, out: &mut dyn Write) -> io::Result<()> 
     }
     let known = known.into_iter().map(|(code, name)| {
         let letter = pen.ground(&letter(name).to_string(), palette::state(name, code));
-        format!("{letter} {name}")
+        (name.chars().count() + 2, format!("{letter} {name}"))
     });
-    let known = known.collect::<Vec<_>>().join("  ");
-    if known.is_empty() { Ok(()) } else { writeln!(out, "{:>GUTTER$}{known}", "") }
+    let mut known = lines(known, width).into_iter().filter(|line| !line.is_empty());
+    known.try_for_each(|line| writeln!(out, "{:>GUTTER$}{line}", ""))
+}
+
+/// Puts as many parts into a line as fit; each comes with its length in characters, which its colours don't
+/// count for.
+fn lines(parts: impl Iterator<Item = (usize, String)>, width: usize) -> Vec<String> {
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    for (length, text) in parts {
+        if used > 0 && used + 2 + length > width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        if used > 0 {
+            line.push_str("  ");
+            used += 2;
+        }
+        line.push_str(&text);
+        used += length;
+    }
+    lines.push(line);
+    lines
 }
