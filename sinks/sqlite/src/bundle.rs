@@ -4,33 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use wanctl_sink::Rollup;
 
-use crate::places::WIDTH;
-
-/// How an interval of a series is summed up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Summing {
-    /// The arithmetic mean.
-    Mean,
-    /// The most frequent value; a tie goes to the greatest, which is the worst state.
-    Mode,
-    /// The newest value.
-    Last,
-    /// Not at all.
-    None,
-}
-
-impl Summing {
-    /// From the column `rollup`.
-    pub(crate) fn parse(text: &str) -> Self {
-        match text {
-            "mean" => Summing::Mean,
-            "mode" => Summing::Mode,
-            "last" => Summing::Last,
-            _ => Summing::None,
-        }
-    }
-}
+use crate::places::{WIDTH, rollup_named};
 
 /// A series of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +14,7 @@ pub(crate) struct Member {
     /// The row of `series`.
     pub(crate) id: i64,
     pub(crate) position: usize,
-    pub(crate) summing: Summing,
+    pub(crate) rollup: Rollup,
 }
 
 /// The series of a bundle.
@@ -67,10 +43,10 @@ impl Bundles {
         let mut rows = read.query([id])?;
         while let Some(row) = rows.next()? {
             let Ok(position) = usize::try_from(row.get::<_, i64>(1)?) else { continue };
-            let summing = Summing::parse(row.get_ref(3)?.as_str()?);
+            let rollup = rollup_named(row.get_ref(3)?.as_str()?);
             if let Some(scale) = bundle.scales.get_mut(position) {
                 *scale = row.get(2)?;
-                bundle.members.push(Member { id: row.get(0)?, position, summing });
+                bundle.members.push(Member { id: row.get(0)?, position, rollup });
             }
         }
         let bundle = Arc::new(bundle);

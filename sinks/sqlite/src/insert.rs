@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use wanctl_sink::{Batch, Event, Frame, Item};
 
 use crate::cell::Cell;
@@ -10,6 +10,9 @@ use crate::places::{Place, Places, WIDTH};
 
 /// How long the shortest interval is that rows are rolled up to, in seconds.
 const MINUTE: i64 = 60;
+
+/// Why a second value of an instant is not stored.
+pub(crate) const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
 
 /// One row of `frames` in the making, with the position that each cell's sample has in the batch.
 struct Row {
@@ -84,7 +87,9 @@ impl<'a> Insert<'a> {
             let row = &mut self.rows[row];
             let cell = Cell::of(value, scale);
             match row.cells[column] {
-                Some(other) if other != cell => self.rejected.push((position, another_value())),
+                Some(other) if other != cell => {
+                    self.rejected.push((position, ANOTHER_VALUE.to_owned()))
+                }
                 _ => {
                     row.cells[column] = Some(cell);
                     row.samples[column] = position;
@@ -138,7 +143,7 @@ impl<'a> Insert<'a> {
                     added += set.execute(params![row.bundle, sec, us, cell])?;
                 }
                 Some(stored) if stored == *cell => {}
-                Some(_) => self.rejected.push((row.samples[column], another_value())),
+                Some(_) => self.rejected.push((row.samples[column], ANOTHER_VALUE.to_owned())),
             }
         }
         Ok(added)
@@ -172,18 +177,19 @@ impl<'a> Insert<'a> {
             self.rejected.push((position, format!("{} can't be stored", event.value)));
             return Ok(());
         }
-        let mut add = self.db.prepare_cached(
-            "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
         let (sec, us) = (event.at.unix_seconds(), event.at.subsec_micros());
         let (wan, source): (&str, &str) = (&event.wan, &event.source);
         let labels = event.label_text().unwrap_or_default();
-        add.execute(params![sec, us, wan, event.metric.name, source, event.value, labels])?;
-        Ok(())
+        let row = params![sec, us, wan, event.metric.name, source, event.value, labels];
+        add_event(self.db, row).map(drop)
     }
 }
 
-fn another_value() -> String {
-    "the series has another value at this microsecond".to_owned()
+/// Inserts an event (second, microsecond, WAN, metric, source, value, labels), and says whether it is new.
+pub(crate) fn add_event(db: &Connection, row: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+    let mut add = db.prepare_cached(
+        "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    Ok(add.execute(row)? > 0)
 }

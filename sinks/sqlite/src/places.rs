@@ -160,6 +160,16 @@ pub(crate) fn rollup(rollup: Rollup) -> &'static str {
     }
 }
 
+/// What [`rollup`] has named.
+pub(crate) fn rollup_named(text: &str) -> Rollup {
+    match text {
+        "mean" => Rollup::Mean,
+        "mode" => Rollup::Mode,
+        "last" => Rollup::Last,
+        _ => Rollup::None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use wanctl_sink::{Kind, Metric};

@@ -62,7 +62,7 @@ impl Numbers {
     /// In one tier, percentiles are of the rows, as they are in the original. Where tiers are mixed, a
     /// row stands for as many values as it has samples, or the few minutes that are still raw would
     /// outweigh the week before. None has more samples than a complete one of its length, even if the
-    /// clock was set back and its time came twice; one that was imported counts as complete.
+    /// clock was set back and its time came twice.
     fn finish(mut self) -> Option<Summary> {
         if self.rolled.is_empty() {
             return unordered(&mut self.raw);
@@ -75,8 +75,7 @@ impl Numbers {
         for tier in Granularity::ALL {
             let of_tier = || self.rolled.iter().filter(|(of, ..)| *of == tier);
             let full = complete(of_tier().map(|(_, _, count)| *count));
-            let weight = |count: u64| if count > 1 { count.min(full) } else { full };
-            weighed.extend(of_tier().map(|(_, value, count)| (*value, weight(*count))));
+            weighed.extend(of_tier().map(|(_, value, count)| (*value, *count.min(&full))));
         }
         let mixed = self.rolled.windows(2).any(|pair| matches!(pair, [a, b] if a.0 != b.0));
         let summed = if mixed || !self.raw.is_empty() {
@@ -134,10 +133,9 @@ impl States {
             let intervals = of_tier.chunk_by(|one, next| one.start == next.start);
             let full = complete(intervals.filter_map(|states| states.first()).map(|one| one.of));
             for state in of_tier {
-                // Of an imported interval only the state is known. One with more samples than a complete
-                // one, because the clock was set back, is no longer for that.
-                let full = if state.of <= 1 { 1 } else { full.max(state.of) };
-                let share = state.count as f64 / full as f64;
+                // One with more samples than a complete one, because the clock was set back, is no longer
+                // for that.
+                let share = state.count as f64 / full.max(state.of) as f64;
                 lasted.add(state.state, share * tier.seconds() as f64);
             }
         }
@@ -176,9 +174,9 @@ impl States {
 }
 
 /// How many samples a complete interval has, by those of all intervals of its length: as many as the one in
-/// the middle. The fullest one may have got its time twice. Imported ones, which say 1, don't count.
+/// the middle. The fullest one may have got its time twice.
 fn complete(counts: impl Iterator<Item = u64>) -> u64 {
-    let mut counts: Vec<u64> = counts.filter(|count| *count > 1).collect();
+    let mut counts: Vec<u64> = counts.collect();
     match counts.len() {
         0 => 1,
         len => *counts.select_nth_unstable(len / 2).1,

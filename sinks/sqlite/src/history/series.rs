@@ -10,7 +10,7 @@ use wanctl_sink::Rollup;
 use super::filter::Filter;
 use super::tiers::{Extent, Rolled};
 use super::{Granularity, Query, SeriesName};
-use crate::places::WIDTH;
+use crate::places::{WIDTH, rollup_named};
 
 /// A row of `series`.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ fn select(db: &Connection, filter: Filter) -> rusqlite::Result<Vec<Series>> {
             bundle: row.get(1)?,
             position: in_range.ok_or(rusqlite::Error::IntegralValueOutOfRange(2, position))?,
             scale: row.get(3)?,
-            rollup: rollup(row.get_ref(4)?.as_str()?),
+            rollup: rollup_named(row.get_ref(4)?.as_str()?),
             name: Arc::new(SeriesName {
                 metric_name: row.get(5)?,
                 wan_name: row.get(6)?,
@@ -62,15 +62,6 @@ fn select(db: &Connection, filter: Filter) -> rusqlite::Result<Vec<Series>> {
     let mut series = rows.collect::<Result<Vec<_>, _>>()?;
     series.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(series)
-}
-
-fn rollup(text: &str) -> Rollup {
-    match text {
-        "mean" => Rollup::Mean,
-        "mode" => Rollup::Mode,
-        "last" => Rollup::Last,
-        _ => Rollup::None,
-    }
 }
 
 /// A single value, in one row.

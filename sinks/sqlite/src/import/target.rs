@@ -16,7 +16,7 @@ use super::source::Position;
 use crate::bundle::Bundles;
 use crate::database;
 use crate::fault::{class, failed};
-use crate::insert::Insert;
+use crate::insert::{ANOTHER_VALUE, Insert, add_event};
 use crate::maintenance::{self, Missing};
 use crate::places::{Place, find_or_add};
 
@@ -30,8 +30,6 @@ const SLICE: usize = 200;
 /// How long the file is left alone after each of these transactions. Who waits for it looks only now and
 /// then whether it is free, and would hardly ever hit upon a moment between two.
 const PAUSE: Duration = Duration::from_millis(5);
-
-const ANOTHER_VALUE: &str = "the series has another value at this microsecond";
 
 /// How far a file was imported.
 pub(super) struct Progress {
@@ -268,17 +266,13 @@ impl Work<'_> {
     }
 
     fn events(&mut self, second: &Settled) -> rusqlite::Result<()> {
-        let mut add = self.db.prepare_cached(
-            "INSERT OR IGNORE INTO events (sec, us, wan_name, metric_name, source, value, labels)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
         for (us, event) in &second.events {
             let wan = self.names.wan(event.wan);
             let labels = &event.labels;
             let row = params![second.sec, us, wan, event.metric, event.source, event.value, labels];
-            match add.execute(row)? {
-                0 => self.report.already += 1,
-                _ => self.report.events += 1,
+            match add_event(self.db, row)? {
+                false => self.report.already += 1,
+                true => self.report.events += 1,
             }
         }
         Ok(())

@@ -118,6 +118,7 @@ impl Maintenance {
     /// Forgets what it knows of the file, because there is another one at the path now.
     pub(crate) fn begin_anew(&mut self) {
         self.lock = None;
+        self.stands_in = false;
         self.next_try = Deadline::after(Duration::ZERO);
         self.horizon = None;
         self.bundles = Bundles::default();

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use wanctl_sink::Deadline;
+use wanctl_sink::{Deadline, Rollup};
 
 use super::Work;
-use crate::bundle::{Bundle, Bundles, Member, Summing};
+use crate::bundle::{Bundle, Bundles, Member};
 use crate::cell::Cell;
 use crate::frames;
 
@@ -167,15 +167,15 @@ impl Interval {
         self.states.entry(order(value)).or_insert((value, 0)).1 += count;
     }
 
-    fn value(&self, summing: Summing) -> f64 {
-        match summing {
-            Summing::Mean => self.sum / self.count as f64,
-            Summing::Mode => {
+    fn value(&self, rollup: Rollup) -> f64 {
+        match rollup {
+            Rollup::Mean => self.sum / self.count as f64,
+            Rollup::Mode => {
                 // The last of equals, and the order is that of the values.
                 let most = self.states.values().max_by_key(|(_, count)| *count);
                 most.map_or(self.last, |(value, _)| *value)
             }
-            Summing::Last | Summing::None => self.last,
+            _ => self.last,
         }
     }
 }
@@ -193,7 +193,7 @@ fn minute(db: &Connection, members: &Bundle, bundle: i64, start: i64) -> rusqlit
         // Some of its rows are damaged: what was made of them before is better than what the rest makes.
         return Ok(());
     };
-    for member in members.members.iter().filter(|member| member.summing != Summing::None) {
+    for member in members.members.iter().filter(|member| member.rollup != Rollup::None) {
         let scale = members.scales.get(member.position).copied().unwrap_or(1.0);
         let mut interval = Interval::default();
         // Whole numbers are summed as such: the mean of equal values is that value.
@@ -205,7 +205,7 @@ fn minute(db: &Connection, members: &Bundle, bundle: i64, start: i64) -> rusqlit
                 Cell::Real(real) => reals += real,
             }
             interval.add(value, 1, (value, value));
-            if member.summing == Summing::Mode {
+            if member.rollup == Rollup::Mode {
                 interval.state(value, 1);
             }
         }
@@ -222,7 +222,7 @@ fn longer(db: &Connection, bundle: &Bundle, start: i64, span: i64) -> rusqlite::
 
 /// Makes one longer interval of a series from its minutes; of the time without any, from five minutes.
 fn longer_of(db: &Connection, member: &Member, start: i64, span: i64) -> rusqlite::Result<()> {
-    if member.summing == Summing::None {
+    if member.rollup == Rollup::None {
         return Ok(());
     }
     let mut read = db.prepare_cached(
@@ -286,7 +286,7 @@ pub(crate) fn missing(
          WHERE seconds = ?1 AND series_id = ?2 AND start >= ?3 AND start < ?4",
     )?;
     let mut found = Vec::new();
-    for member in bundle.members.iter().filter(|member| member.summing != Summing::None) {
+    for member in bundle.members.iter().filter(|member| member.rollup != Rollup::None) {
         for span in LONGER {
             let starts = find.query_map([span, member.id, hour, end, over], |row| row.get(0))?;
             for start in starts {
@@ -320,8 +320,8 @@ fn put(
     if interval.count == 0 {
         return Ok(());
     }
-    let states = (member.summing == Summing::Mode).then(|| format_states(interval));
-    let value = interval.value(member.summing);
+    let states = (member.rollup == Rollup::Mode).then(|| format_states(interval));
+    let value = interval.value(member.rollup);
     let mut put = db.prepare_cached(
         "INSERT OR REPLACE INTO rollups (seconds, series_id, start, value, min, max, count, states)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -375,6 +375,6 @@ mod tests {
         interval.state(3.0, 5);
         interval.state(0.0, 5);
         interval.state(1.0, 4);
-        assert_eq!(interval.value(Summing::Mode), 3.0);
+        assert_eq!(interval.value(Rollup::Mode), 3.0);
     }
 }

@@ -138,6 +138,7 @@ fn imported_intervals_of_which_only_the_value_is_known_are_no_problem() {
         file.interval(60, 1, minute * 60, [5.0; 3], 1);
     }
     file.interval(300, 1, -600, [5.0; 3], 1);
+    file.interval(300, 1, -300, [5.0; 3], 1);
     assert_eq!(problems(&file), [""; 0]);
 }
 

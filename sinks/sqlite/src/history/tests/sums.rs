@@ -185,17 +185,21 @@ fn intervals_of_a_state_give_each_code_its_part_of_the_samples() {
 }
 
 #[test]
-fn an_imported_interval_counts_as_much_as_the_others_of_its_length() {
+fn an_interval_with_one_sample_counts_no_more_than_that() {
     let file = File::new();
     file.bundle(&["rtt", "state:mode"]);
-    for (minute, value, count) in [(0, 10.0, 1), (1, 20.0, 1200), (2, 30.0, 600)] {
+    for (minute, value, count) in [(0, 10.0, 1), (1, 20.0, 1200), (2, 30.0, 1200)] {
         file.rollup(60, 1, minute * 60, value, count);
         file.rollup(60, 2, minute * 60, value, count);
     }
     let minutes = Query { tiers: Tiers::Only(Granularity::Minute), ..everything() };
     let found = file.history().summary(&minutes).unwrap();
-    assert_eq!(numbers(&found[0]).avg, (10.0 * 1200.0 + 20.0 * 1200.0 + 30.0 * 600.0) / 3000.0);
-    assert_eq!(shares(&found[1]), [(10.0, 0.4, 60.0), (20.0, 0.4, 60.0), (30.0, 0.2, 30.0)]);
+    assert_eq!(numbers(&found[0]).avg, (10.0 + 20.0 * 1200.0 + 30.0 * 1200.0) / 2401.0);
+    let round = |share: f64| (share * 1e4).round() / 1e4;
+    let lasted = shares(&found[1]);
+    assert_eq!(lasted.len(), 3);
+    assert_eq!(lasted.iter().map(|state| state.2).collect::<Vec<_>>(), [0.05, 60.0, 60.0]);
+    assert_eq!(round(lasted[0].1), 0.0004);
 }
 
 #[test]
